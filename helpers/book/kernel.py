@@ -1,0 +1,27 @@
+"""The environment a chapter's kernel runs in, the same for the builder and for the suite."""
+
+from __future__ import annotations
+
+import os
+
+# One thread each: on two cores, two torch processes with two threads each run tens of times
+# slower than with one, and sums come out in one order only.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
+    """The environment variables to start a kernel with.
+
+    Args:
+        home: an empty folder that takes the place of the reader's own progress (BOOK_HOME).
+        threads: the number of threads torch may use; by default BOOK_THREADS, else 1.
+    """
+    count = str(threads or os.environ.get("BOOK_THREADS") or 1)
+    return {
+        **os.environ,
+        **dict.fromkeys(THREADS, count),
+        "BOOK_HOME": home,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NO_COLOR": "1",
+    }
