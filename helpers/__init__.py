@@ -13,7 +13,6 @@ from importlib import import_module
 _HOME = {
     "canvas": "figures",
     "data_path": "data",
-    "events": "events",
     "exercise": "exercises",
     "expect_error": "errors",
     "expect_warning": "errors",

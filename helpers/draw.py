@@ -1,0 +1,620 @@
+"""Pictures of what a chapter talks about: tensors, storage, graphs, windows, events, photographs.
+
+Each function draws the tensors it is given and displays one figure (:func:`helpers.show`). Every
+one takes a ``caption`` (one sentence) and writes its own alt text from the data where ``alt`` is
+not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+
+from helpers.figures import (
+    BLUE,
+    CYCLE,
+    GREEN,
+    INK,
+    PAPER,
+    QUIET,
+    RED,
+    canvas,
+    show,
+)
+
+# Light tints in which black numbers stay readable, told apart by hue and by lightness.
+TINTS = ("#cfe4f3", "#fbe3b5", "#c3e8da", "#f7d3bf", "#eed7e4", "#e4f1fb", "#f8f4b8", "#dcdcdc")
+_CELL = 0.44  # inches
+_WIDEST = 7.4  # inches
+_MOST_CELLS = 640
+
+
+class _Sheet:
+    """Shapes in units of one cell, y downwards; becomes a figure just large enough for them."""
+
+    def __init__(self) -> None:
+        self.patches: list[Any] = []
+        self.words: list[tuple[float, float, str, dict[str, Any]]] = []
+        self.right = 0.0
+        self.bottom = 0.0
+
+    def box(self, x: float, y: float, text: str = "", fill: str = PAPER, **style: Any) -> None:
+        look = {"edgecolor": QUIET, "linewidth": 0.8, "facecolor": fill, **style}
+        self.patches.append(Rectangle((x, y), 1, 1, **look))
+        if text:
+            self.text(x + 0.5, y + 0.5, text, ha="center", va="center", size=_size(text))
+        self.reach(x + 1, y + 1)
+
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
+        self.words.append((x, y, text, {"color": INK, "size": 9, **style}))
+        left = {"center": 0.5, "right": 1.0}.get(style.get("ha", "left"), 0.0)
+        self.reach(x + (1 - left) * 0.019 * style.get("size", 9) * len(text), y + 0.2)
+
+    def arrow(self, start: tuple[float, float], end: tuple[float, float], **style: Any) -> None:
+        look = {"arrowstyle": "-|>", "mutation_scale": 10, "color": INK, "linewidth": 1.2, **style}
+        self.patches.append(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **look))
+        self.reach(max(start[0], end[0]), max(start[1], end[1]))
+
+    def reach(self, x: float, y: float) -> None:
+        self.right, self.bottom = max(self.right, x), max(self.bottom, y)
+
+    def show(self, caption: str, alt: str) -> None:
+        wide, high = self.right + 0.3, self.bottom + 0.3
+        cell = min(_CELL, _WIDEST / wide)
+        figure, axes = canvas(max(wide * cell, 2.5), high * cell)
+        figure.set_layout_engine("none")
+        axes.set_position((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.set_xlim(-0.15, max(wide, 2.5 / cell) - 0.15)
+        axes.set_ylim(high - 0.15, -0.15)
+        shrink = cell / _CELL
+        for patch in self.patches:
+            axes.add_patch(patch)
+        for x, y, text, style in self.words:
+            axes.text(x, y, text, **{**style, "size": style["size"] * max(shrink, 0.6)})
+        show(figure, caption, alt)
+
+
+def grid(
+    *tensors: torch.Tensor,
+    caption: str,
+    titles: Sequence[str] | None = None,
+    highlight: Sequence[torch.Tensor | None] | torch.Tensor | None = None,
+    columns: int | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw small tensors as grids of their values, side by side.
+
+    Args:
+        tensors: of 0 to 3 dimensions, any dtype; one of 3 dimensions becomes a row of pages.
+            At most 640 cells together.
+        caption: one sentence.
+        titles: one a tensor.
+        highlight: one boolean tensor a tensor (or one for all, or None): where True, the cell is
+            filled in orange and framed.
+        columns: how many tensors stand in a row before the next row begins; by default as many as
+            the width allows.
+        alt: by default the values in words.
+
+    Raises:
+        ValueError: a tensor has more than 3 dimensions, the tensors are too large to be read as
+            numbers, or titles or highlights do not fit the tensors.
+    """
+    names = list(titles) if titles is not None else [""] * len(tensors)
+    marks = [highlight] * len(tensors) if isinstance(highlight, torch.Tensor) else highlight
+    marks = list(marks) if marks is not None else [None] * len(tensors)
+    if not tensors or len(names) != len(tensors) or len(marks) != len(tensors):
+        raise ValueError(f"{len(tensors)} tensors, {len(names)} titles, {len(marks)} highlights")
+    _check_size(tensors)
+    sheet = _Sheet()
+    x, y, lowest, across = 0.0, 0.0, 0.0, 0
+    for tensor, name, mark in zip(tensors, names, marks, strict=True):
+        values = tensor.detach().cpu()
+        if mark is not None and mark.shape != tensor.shape:
+            raise ValueError(f"highlight {tuple(mark.shape)} for a tensor {tuple(tensor.shape)}")
+        pages = values if values.dim() == 3 else values.reshape(1, *_as_matrix(values).shape)
+        wide = len(pages) * (pages.shape[2] + 0.6)
+        full = x > 0 and x + max(wide, _width_of(name)) > 18
+        if full or (columns and across == columns):
+            x, y, across = 0.0, lowest + 0.5, 0
+        top = y + (0.75 if name else 0.0)
+        if name:
+            sheet.text(x, y + 0.4, name, va="center", weight="bold")
+        for number, page in enumerate(pages):
+            left = x + number * (pages.shape[2] + 0.6)
+            chosen = None if mark is None else mark.cpu().reshape(pages.shape)[number]
+            _cells(sheet, left, top, page, chosen)
+            if len(pages) > 1:
+                sheet.text(
+                    left, top + page.shape[0] + 0.35, f"[{number}]", color=QUIET, va="center"
+                )
+        lowest = max(lowest, top + pages.shape[1] + (0.6 if len(pages) > 1 else 0))
+        x += max(wide + 0.5, _width_of(name) + 0.8)
+        across += 1
+    sheet.show(caption, alt or _grid_alt(tensors, names))
+
+
+def _cells(
+    sheet: _Sheet, left: float, top: float, page: torch.Tensor, chosen: torch.Tensor | None
+) -> None:
+    for row in range(page.shape[0]):
+        for column in range(page.shape[1]):
+            text = _number(page[row, column])
+            on = chosen is not None and bool(chosen[row, column])
+            fill = "#fbd38a" if on else PAPER
+            style = {"edgecolor": RED, "linewidth": 1.6, "zorder": 3} if on else {}
+            sheet.box(left + column, top + row, text, fill, **style)
+
+
+def storage(caption: str, alt: str | None = None, **views: torch.Tensor) -> None:
+    """Draw one storage as a strip, and under it each view with the places it looks at.
+
+    A cell of a view has the colour of the place in the storage that it shows, and that place's
+    number in its corner. Two cells with one number are one memory.
+
+    Args:
+        caption: one sentence.
+        alt: by default the storage and each view in words.
+        views: tensors of 0 to 3 dimensions by name, all on one storage of at most 24 elements.
+
+    Raises:
+        ValueError: no view is given, they are not on one storage, or it is too large to draw.
+    """
+    from helpers.sharing import shares_storage
+
+    if not views:
+        raise ValueError("give at least one tensor by name, as in storage(caption, x=x)")
+    first = next(iter(views.values()))
+    for name, view in views.items():
+        if not shares_storage(first, view) or view.dtype != first.dtype:
+            raise ValueError(f"{name} is not on the storage of {next(iter(views))}")
+    memory = torch.empty(0, dtype=first.dtype, device=first.device)
+    memory = memory.set_(first.untyped_storage()).detach().cpu()
+    if memory.numel() > 24:
+        raise ValueError(f"a storage of {memory.numel()} elements; draw at most 24")
+    sheet = _Sheet()
+    sheet.text(0, 0.3, "storage", weight="bold", va="center")
+    for place in range(memory.numel()):
+        sheet.box(place, 0.7, _number(memory[place]), _shade(place, memory.numel()))
+        sheet.text(place + 0.5, 1.95, str(place), ha="center", va="center", size=7, color=QUIET)
+    x, y, lowest = 0.0, 2.6, 2.6
+    said = [f"A storage of {memory.numel()} elements: {memory.tolist()}."]
+    for name, view in views.items():
+        places = _places(view)
+        pages = places if places.dim() == 3 else _as_matrix(places).unsqueeze(0)
+        title = f"{name}   shape {tuple(view.shape)}  strides {view.stride()}"
+        title += f"  offset {view.storage_offset()}" if view.storage_offset() else ""
+        wide = max(len(pages) * (pages.shape[2] + 0.6), _width_of(title))
+        if x > 0 and x + wide > 18:
+            x, y = 0.0, lowest + 0.6
+        sheet.text(x, y + 0.25, title, weight="bold", va="center", size=8.5)
+        for number, page in enumerate(pages):
+            left = x + number * (pages.shape[2] + 0.6)
+            for row in range(page.shape[0]):
+                for column in range(page.shape[1]):
+                    place = int(page[row, column])
+                    spot = (left + column, y + 0.65 + row)
+                    sheet.box(*spot, _number(memory[place]), _shade(place, memory.numel()))
+                    sheet.text(spot[0] + 0.95, spot[1] + 0.86, str(place), ha="right", size=5.5)
+        lowest = max(lowest, y + 0.65 + pages.shape[1])
+        x += wide + 0.9
+        said.append(f"{name}: shape {tuple(view.shape)}, shows places {places.tolist()}.")
+    sheet.show(caption, alt or " ".join(said))
+
+
+def graph(
+    *roots: torch.Tensor,
+    caption: str,
+    names: Mapping[str, torch.Tensor] | None = None,
+    gradients: bool = False,
+    alt: str | None = None,
+) -> None:
+    """Draw the autograd graph behind tensors: leaves on the left, results on the right.
+
+    Ovals are tensors, boxes are the backward functions that autograd recorded. Arrows point the
+    way the values went; backward walks them from right to left.
+
+    Args:
+        roots: tensors with a ``grad_fn``.
+        caption: one sentence.
+        names: tensors by name; a leaf or a result without one is shown by its shape.
+        gradients: write on each arrow the gradient that flows back along it, for a gradient of
+            ones at each root. Nothing is accumulated in ``.grad`` and the graph is retained.
+        alt: by default the functions and leaves in words.
+
+    Raises:
+        ValueError: a root has no ``grad_fn``, or the graph has more than 40 nodes.
+
+    Source:
+        Layers from ``networkx.topological_generations`` and ``networkx.multipartite_layout``.
+    """
+    import networkx as nx
+
+    known = [(name, tensor) for name, tensor in (names or {}).items()]
+    net = nx.DiGraph()
+    for root in roots:
+        if root.grad_fn is None:
+            raise ValueError("a root without grad_fn has no graph: it is a leaf, or was detached")
+        net.add_node(("result", id(root)), label=_tensor_label(root, known), kind="tensor")
+        _walk(net, root, known)
+    if len(net) > 40:
+        raise ValueError(f"a graph of {len(net)} nodes cannot be read; draw a smaller one")
+    flows = _flows(roots) if gradients else {}
+    for layer, nodes in enumerate(nx.topological_generations(net.reverse(copy=False))):
+        for node in nodes:
+            net.nodes[node]["layer"] = -layer
+    place = nx.multipartite_layout(net, subset_key="layer", align="vertical")
+    layers = {round(x, 6) for x, _ in place.values()}
+    tallest = max(sum(round(x, 6) == layer for x, _ in place.values()) for layer in layers)
+    figure, axes = canvas(min(1.45 * len(layers) + 0.6, _WIDEST), 0.85 * tallest + 0.45)
+    axes.set_axis_off()
+    order = sorted(layers)
+    spread = max((abs(y) for _, y in place.values()), default=0) or 1
+    spot = {
+        node: (order.index(round(x, 6)) * 2.0, y / spread * (tallest - 1) * 0.6)
+        for node, (x, y) in place.items()
+    }
+    _draw_net(axes, net, spot, flows)
+    axes.set_xlim(-1, 2.0 * (len(order) - 1) + 1)
+    axes.set_ylim(-(tallest - 1) * 0.6 - 0.55, (tallest - 1) * 0.6 + 0.55)
+    words = [net.nodes[node]["label"].replace("\n", " ") for node in sorted(net, key=spot.get)]
+    show(figure, caption, alt or "Autograd graph, left to right: " + ", ".join(words) + ".")
+
+
+def _walk(net: Any, root: torch.Tensor, known: list[tuple[str, torch.Tensor]]) -> None:
+    net.add_edge(_key(root.grad_fn), ("result", id(root)), slot=None)
+    todo, seen = [root.grad_fn], set()
+    while todo:
+        node = todo.pop()
+        if _key(node) in seen:
+            continue
+        seen.add(_key(node))
+        leaf = getattr(node, "variable", None)
+        label = _tensor_label(leaf, known) if leaf is not None else node.name()
+        for name, tensor in known:
+            if leaf is None and tensor.grad_fn is node and tensor is not root:
+                label += f"\n→ {name}"
+        net.add_node(_key(node), label=label, kind="op" if leaf is None else "tensor", node=node)
+        for slot, (parent, _) in enumerate(node.next_functions):
+            if parent is not None:
+                slots = net.get_edge_data(_key(parent), _key(node), {}).get("slots", ())
+                net.add_edge(_key(parent), _key(node), slots=(*slots, slot))
+                todo.append(parent)
+
+
+def _key(node: Any) -> tuple[str, int]:
+    return ("fn", hash(node))
+
+
+def _tensor_label(tensor: torch.Tensor, known: list[tuple[str, torch.Tensor]]) -> str:
+    name = next((name for name, other in known if other is tensor), "")
+    value = f"{tensor.item():.4g}" if tensor.numel() == 1 else f"{tuple(tensor.shape)}"
+    return f"{name}\n{value}" if name else value
+
+
+def _flows(roots: Sequence[torch.Tensor]) -> dict[tuple[Any, Any], torch.Tensor]:
+    """The gradient each function hands to each of its inputs, by (function, slot)."""
+    flows: dict[tuple[Any, Any], torch.Tensor] = {}
+    handles, leaves, todo, seen = [], [], [root.grad_fn for root in roots], {}
+    while todo:
+        node = todo.pop()
+        if node is None or _key(node) in seen:
+            continue
+        key = _key(node)
+        seen[key] = node
+        if hasattr(node, "variable"):
+            leaves.append(node.variable)
+            continue
+
+        def record(inputs: Any, _outputs: Any, key: Any = key) -> None:
+            for slot, gradient in enumerate(inputs):
+                if gradient is not None:
+                    flows[key, slot] = gradient.detach().clone()
+
+        handles.append(node.register_hook(record))
+        todo.extend(parent for parent, _ in node.next_functions)
+    try:
+        ones = [torch.ones_like(root) for root in roots]
+        flows.update({("result", id(root)): one for root, one in zip(roots, ones, strict=True)})
+        torch.autograd.grad(list(roots), leaves, ones, retain_graph=True, allow_unused=True)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return flows
+
+
+def _draw_net(axes: Axes, net: Any, spot: Mapping[Any, Any], flows: Mapping[Any, Any]) -> None:
+    for start, end, data in net.edges(data=True):
+        (x0, y0), (x1, y1) = spot[start], spot[end]
+        look = {"arrowstyle": "-|>", "mutation_scale": 11, "color": QUIET, "linewidth": 1.2}
+        bend = {"connectionstyle": "arc3,rad=0.18"} if x1 - x0 > 2.1 else {}
+        axes.add_patch(FancyArrowPatch((x0 + 0.62, y0), (x1 - 0.62, y1), **look, **bend))
+        back = [flows[end, slot] for slot in data.get("slots") or () if (end, slot) in flows]
+        if flows and end[0] == "result":
+            back = [flows[end]]
+        if back:
+            text = " + ".join(_short(gradient) for gradient in back)
+            lift = -0.09 * (x1 - x0) if bend else 0.0
+            spot_text = ((x0 + x1) / 2, (y0 + y1) / 2 + lift)
+            paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
+            axes.text(*spot_text, text, color=RED, size=8, ha="center", va="center", bbox=paper)
+    for node, data in net.nodes(data=True):
+        x, y = spot[node]
+        tensor = data["kind"] == "tensor"
+        leaf = tensor and node[0] == "fn"
+        style = "round,pad=0.02,rounding_size=0.2" if tensor else "square,pad=0.02"
+        fill = (TINTS[2] if leaf else TINTS[0]) if tensor else PAPER
+        box = FancyBboxPatch((x - 0.6, y - 0.22), 1.2, 0.44, boxstyle=style, facecolor=fill)
+        box.set_edgecolor(GREEN if leaf else BLUE if tensor else INK)
+        axes.add_patch(box)
+        size = 8.5 if len(max(data["label"].split("\n"), key=len)) < 15 else 6.5
+        axes.text(x, y, data["label"], ha="center", va="center", size=size)
+
+
+def _short(gradient: torch.Tensor) -> str:
+    if gradient.numel() == 1:
+        return f"{gradient.item():.4g}"
+    if gradient.numel() <= 3:
+        return "[" + ", ".join(f"{value:.3g}" for value in gradient.flatten().tolist()) + "]"
+    return f"{tuple(gradient.shape)}"
+
+
+def window(
+    size: int | tuple[int, int],
+    kernel: int | tuple[int, int],
+    *,
+    outputs: Sequence[tuple[int, int]],
+    caption: str,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    alt: str | None = None,
+) -> None:
+    """Draw where a convolution's kernel stands on its input for some of its output cells.
+
+    One panel for each of ``outputs``: the input with its padding (dashed), the cells that the
+    kernel reads (orange), the cells that no position of the kernel ever reads (crossed out), and
+    beside it the output with the cell that is being computed.
+
+    Args:
+        size: height and width of the input, in cells.
+        kernel: height and width of the kernel.
+        outputs: row and column of the output cells to show.
+        caption: one sentence.
+        stride, padding, dilation: as in :func:`torch.nn.functional.conv2d`.
+        alt: by default the settings in words.
+
+    Raises:
+        ValueError: the kernel does not fit, or an output cell does not exist.
+        RuntimeError: torch itself refuses the settings.
+    """
+    pairs = [value if isinstance(value, tuple) else (value, value) for value in (size, kernel)]
+    (height, width), (tall, wide) = pairs
+    steps, pads, holes = (
+        value if isinstance(value, tuple) else (value, value)
+        for value in (stride, padding, dilation)
+    )
+    # Torch itself says how large the output is, so that the picture cannot differ from it.
+    shape = torch.nn.functional.conv2d(
+        torch.zeros(1, 1, height, width), torch.zeros(1, 1, tall, wide), None, steps, pads, holes
+    ).shape[2:]
+    read = torch.zeros(height + 2 * pads[0], width + 2 * pads[1], dtype=torch.bool)
+    for row in range(shape[0]):
+        for column in range(shape[1]):
+            read[
+                _taps(row, steps[0], holes[0], tall)[:, None],
+                _taps(column, steps[1], holes[1], wide),
+            ] = True
+    sheet = _Sheet()
+    x, y = 0.0, 0.0
+    for row, column in outputs:
+        if not (0 <= row < shape[0] and 0 <= column < shape[1]):
+            raise ValueError(f"output cell {(row, column)}: the output is {tuple(shape)}")
+        now = torch.zeros_like(read)
+        now[
+            _taps(row, steps[0], holes[0], tall)[:, None], _taps(column, steps[1], holes[1], wide)
+        ] = True
+        panel = read.shape[1] + 1.2 + shape[1]
+        if x > 0 and x + panel > 36:
+            x, y = 0.0, y + read.shape[0] + 0.9
+        _panel(sheet, x, y, read, now, pads)
+        left, top = x + read.shape[1] + 1.2, y + (read.shape[0] - shape[0]) / 2
+        for i in range(shape[0]):
+            for j in range(shape[1]):
+                hit = (i, j) == (row, column)
+                sheet.box(left + j, top + i, fill="#fbd38a" if hit else TINTS[2])
+        middle = y + read.shape[0] / 2
+        sheet.arrow((left - 0.95, middle), (left - 0.25, middle))
+        x += panel + 1.6
+    settings = f"kernel {tall} by {wide}, stride {steps}, padding {pads}, dilation {holes}"
+    lost = int((~read[pads[0] : pads[0] + height, pads[1] : pads[1] + width]).sum())
+    said = f"Input {height} by {width}, {settings}: output {shape[0]} by {shape[1]}. "
+    said += f"Shown for output cells {[tuple(cell) for cell in outputs]}. "
+    said += f"{lost} input cells are never read."
+    sheet.show(caption, alt or said)
+
+
+def _taps(position: int, step: int, hole: int, count: int) -> torch.Tensor:
+    return position * step + hole * torch.arange(count)
+
+
+def _panel(
+    sheet: _Sheet, x: float, y: float, read: torch.Tensor, now: torch.Tensor, pads: Sequence[int]
+) -> None:
+    height, width = read.shape
+    for i in range(height):
+        for j in range(width):
+            inside = pads[0] <= i < height - pads[0] and pads[1] <= j < width - pads[1]
+            style = {} if inside else {"linestyle": (0, (2, 2))}
+            fill = TINTS[0] if inside else PAPER
+            if now[i, j]:
+                fill, style = "#fbd38a", {**style, "edgecolor": RED, "linewidth": 1.5, "zorder": 3}
+            sheet.box(x + j, y + i, "" if read[i, j] else "×", fill, **style)
+
+
+def timeline(
+    events: Sequence[tuple[str, str]] | Sequence[tuple[str, str, int, int]],
+    caption: str,
+    alt: str | None = None,
+) -> None:
+    """Draw events in the order in which they came, one lane for each thing that they happen to.
+
+    Args:
+        events: pairs ``(lane, label)``, one step each in the order given; or
+            ``(lane, label, start, stop)`` with steps of your own (integers, ``stop`` after
+            ``start``). A step is an order, not a time.
+        caption: one sentence.
+        alt: by default the events in words.
+
+    Raises:
+        ValueError: there is no event, or a stop is not after its start.
+    """
+    if not events:
+        raise ValueError("a timeline needs at least one event")
+    spans = [
+        event if len(event) == 4 else (*event, step, step + 1) for step, event in enumerate(events)
+    ]
+    lanes = list(dict.fromkeys(span[0] for span in spans))
+    last = max(span[3] for span in spans)
+    figure, axes = canvas(_WIDEST, 0.42 * len(lanes) + 0.75)
+    for lane, label, start, stop in spans:
+        if stop <= start:
+            raise ValueError(f"event {label!r}: it stops at {stop}, not after its start {start}")
+        row = lanes.index(lane)
+        tint = TINTS[row % len(TINTS)]
+        axes.barh(row, stop - start, left=start, height=0.78, color=tint, edgecolor=CYCLE[row % 7])
+        fit = 8.5 if len(label) * last < 105 * (stop - start) else 6.5
+        turn = 0 if len(label) * last < 150 * (stop - start) else 90
+        size = fit if not turn else 5.5
+        axes.text(
+            (start + stop) / 2, row, label, ha="center", va="center", size=size, rotation=turn
+        )
+    axes.set_yticks(range(len(lanes)), lanes)
+    axes.set_xticks(range(last + 1))
+    axes.set_xlabel("step (order, not time)")
+    axes.set_xlim(0, last)
+    axes.set_ylim(len(lanes) - 0.45, -0.55)
+    said = "; ".join(f"step {span[2]}: {span[0]} {span[1]}" for span in spans)
+    show(figure, caption, alt or f"Timeline of {len(spans)} events: {said}.")
+
+
+def pictures(
+    images: Sequence[Any],
+    caption: str,
+    alt: str,
+    titles: Sequence[str] | None = None,
+    columns: int = 4,
+    width: float = _WIDEST,
+) -> None:
+    """Show photographs or other images side by side, each at its own proportions.
+
+    Args:
+        images: PIL images, or tensors of shape (C, H, W) or (H, W): uint8 in 0 to 255 or floating
+            point in 0 to 1 (C is 1 or 3; one channel is shown in grey).
+        caption: one sentence.
+        alt: what is to be seen; a picture cannot be put into words from its pixels.
+        titles: one an image.
+        columns: how many to a row.
+        width: of the figure, in inches.
+
+    Raises:
+        ValueError: no image, titles that do not fit, a tensor of another shape or value range.
+    """
+    if not images or (titles is not None and len(titles) != len(images)):
+        raise ValueError(f"{len(images)} images, {len(titles or [])} titles")
+    across = min(columns, len(images))
+    down = -(-len(images) // across)
+    arrays = [_pixels(image) for image in images]
+    tallest = max(array.shape[0] / array.shape[1] for array in arrays)
+    high = (width / across * min(tallest, 1.6) + (0.3 if titles else 0.1)) * down
+    figure, axes = canvas(width, high, down, across, squeeze=False)
+    for place, axis in enumerate(axes.flat):
+        axis.set_axis_off()
+        if place < len(arrays):
+            axis.imshow(arrays[place], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axis.set_title(titles[place] if titles else "", fontsize=9)
+    show(figure, caption, alt)
+
+
+def _pixels(image: Any) -> Any:
+    import numpy as np
+
+    if not isinstance(image, torch.Tensor):
+        return np.asarray(image.convert("RGB") if image.mode not in ("L", "RGB") else image)
+    values = image.detach().cpu()
+    if values.dim() == 3 and values.shape[0] in (1, 3):
+        values = values[0] if values.shape[0] == 1 else values.permute(1, 2, 0)
+    elif values.dim() != 2:
+        raise ValueError(
+            f"an image is (C, H, W) with 1 or 3 channels, or (H, W), not {image.shape}"
+        )
+    if values.is_floating_point():
+        if values.min() < 0 or values.max() > 1:
+            raise ValueError(
+                f"floating-point pixels from {values.min():.3g} to {values.max():.3g}: "
+                "scale them to 0 to 1 first"
+            )
+        values = (values * 255).round()
+    return values.to(torch.uint8).numpy()
+
+
+def _check_size(tensors: Sequence[torch.Tensor]) -> None:
+    for tensor in tensors:
+        if tensor.dim() > 3:
+            raise ValueError(
+                f"shape {tuple(tensor.shape)}: draw at most 3 dimensions, take a slice"
+            )
+    cells = sum(tensor.numel() for tensor in tensors)
+    if cells > _MOST_CELLS:
+        raise ValueError(f"{cells} cells are too many to read; draw at most {_MOST_CELLS}")
+
+
+def _as_matrix(values: torch.Tensor) -> torch.Tensor:
+    return values if values.dim() == 2 else values.reshape(1, -1)
+
+
+def _places(view: torch.Tensor) -> torch.Tensor:
+    """For each element of a view, its place in the storage, counted in elements."""
+    places = torch.full(view.shape, view.storage_offset())
+    for dim, (length, stride) in enumerate(zip(view.shape, view.stride(), strict=True)):
+        along = [1] * view.dim()
+        along[dim] = length
+        places = places + stride * torch.arange(length).reshape(along)
+    return places
+
+
+def _shade(place: int, count: int) -> str:
+    """A tint for a place in a storage: from blue to sand, light enough for black numbers."""
+    part = place / max(count - 1, 1)
+    low, high = (0.62, 0.80, 0.93), (0.99, 0.86, 0.58)
+    mixed = [round(255 * (a + (b - a) * part)) for a, b in zip(low, high, strict=True)]
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
+def _number(value: torch.Tensor) -> str:
+    if value.dtype == torch.bool:
+        return "T" if value else "F"
+    if value.is_floating_point():
+        return f"{value.item():.3g}"
+    return str(value.item())
+
+
+def _size(text: str) -> float:
+    return 9 if len(text) <= 3 else 7.5 if len(text) == 4 else 6.5
+
+
+def _width_of(text: str) -> float:
+    """The width of a title in cells, at its usual size."""
+    return 0.165 * len(text)
+
+
+def _grid_alt(tensors: Sequence[torch.Tensor], names: Sequence[str]) -> str:
+    said = []
+    for tensor, name in zip(tensors, names, strict=True):
+        values = str(tensor.tolist()) if tensor.numel() <= 24 else f"{tensor.numel()} values"
+        said.append(f"{name or 'a tensor'} of shape {tuple(tensor.shape)}: {values}")
+    return "Grids of values. " + "; ".join(said) + "."
