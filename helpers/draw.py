@@ -227,67 +227,86 @@ def graph(
         alt: by default the functions and leaves in words.
 
     Raises:
-        ValueError: a root has no ``grad_fn``, or the graph has more than 40 nodes.
+        ValueError: a root has no ``grad_fn``, or the graph has more than 40 nodes or 9 layers.
 
     Source:
-        Layers from ``networkx.topological_generations`` and ``networkx.multipartite_layout``.
+        Layers from ``networkx.topological_generations``.
     """
     import networkx as nx
 
-    known = [(name, tensor) for name, tensor in (names or {}).items()]
+    known = list((names or {}).items())
     net = nx.DiGraph()
     for root in roots:
         if root.grad_fn is None:
             raise ValueError("a root without grad_fn has no graph: it is a leaf, or was detached")
-        net.add_node(("result", id(root)), label=_tensor_label(root, known), kind="tensor")
-        _walk(net, root, known)
+    keys = _walk(net, roots, known)
     if len(net) > 40:
         raise ValueError(f"a graph of {len(net)} nodes cannot be read; draw a smaller one")
-    flows = _flows(roots) if gradients else {}
-    for layer, nodes in enumerate(nx.topological_generations(net.reverse(copy=False))):
-        for node in nodes:
-            net.nodes[node]["layer"] = -layer
-    place = nx.multipartite_layout(net, subset_key="layer", align="vertical")
-    layers = {round(x, 6) for x, _ in place.values()}
-    tallest = max(sum(round(x, 6) == layer for x, _ in place.values()) for layer in layers)
-    figure, axes = canvas(min(1.45 * len(layers) + 0.6, _WIDEST), 0.85 * tallest + 0.45)
+    flows = _flows(roots, keys) if gradients else {}
+    layers = [sorted(layer) for layer in nx.topological_generations(net.reverse(copy=False))]
+    if len(layers) > 9:
+        raise ValueError(f"a graph {len(layers)} steps deep cannot be read; draw a shorter one")
+    spot = _spots(net, layers)
+    tallest = max(map(len, layers))
+    gap = 2.6 if gradients else 2.1
+    wide = gap * (len(layers) - 1) + 1.5
+    scale = min(1.05, _WIDEST / wide)
+    figure, axes = canvas(wide * scale, (tallest * 0.8 + 0.2) * max(scale, 0.75))
     axes.set_axis_off()
-    order = sorted(layers)
-    spread = max((abs(y) for _, y in place.values()), default=0) or 1
-    spot = {
-        node: (order.index(round(x, 6)) * 2.0, y / spread * (tallest - 1) * 0.6)
-        for node, (x, y) in place.items()
-    }
-    _draw_net(axes, net, spot, flows)
-    axes.set_xlim(-1, 2.0 * (len(order) - 1) + 1)
-    axes.set_ylim(-(tallest - 1) * 0.6 - 0.55, (tallest - 1) * 0.6 + 0.55)
+    spot = {node: (x * gap, y) for node, (x, y) in spot.items()}
+    _draw_net(axes, net, spot, flows, max(scale, 0.6))
+    axes.set_xlim(-0.75, wide - 0.75)
+    axes.set_ylim(-tallest / 2 * 0.8 - 0.1, tallest / 2 * 0.8 + 0.1)
     words = [net.nodes[node]["label"].replace("\n", " ") for node in sorted(net, key=spot.get)]
     show(figure, caption, alt or "Autograd graph, left to right: " + ", ".join(words) + ".")
 
 
-def _walk(net: Any, root: torch.Tensor, known: list[tuple[str, torch.Tensor]]) -> None:
-    net.add_edge(_key(root.grad_fn), ("result", id(root)), slot=None)
-    todo, seen = [root.grad_fn], set()
+def _walk(
+    net: Any, roots: Sequence[torch.Tensor], known: list[tuple[str, torch.Tensor]]
+) -> dict[Any, int]:
+    """Fill ``net`` with numbered nodes, in an order that is the same in every run."""
+    keys: dict[Any, int] = {}
+    todo = []
+    for number, root in enumerate(roots):
+        net.add_node(-1 - number, label=_tensor_label(root, known), kind="result")
+        todo.append(root.grad_fn)
+        keys.setdefault(root.grad_fn, len(keys))
+        net.add_edge(keys[root.grad_fn], -1 - number)
+    done: set[int] = set()
     while todo:
-        node = todo.pop()
-        if _key(node) in seen:
+        node = todo.pop(0)
+        if keys[node] in done:
             continue
-        seen.add(_key(node))
+        done.add(keys[node])
         leaf = getattr(node, "variable", None)
         label = _tensor_label(leaf, known) if leaf is not None else node.name()
         for name, tensor in known:
-            if leaf is None and tensor.grad_fn is node and tensor is not root:
+            if leaf is None and tensor.grad_fn is node and all(tensor is not r for r in roots):
                 label += f"\n→ {name}"
-        net.add_node(_key(node), label=label, kind="op" if leaf is None else "tensor", node=node)
+        net.add_node(keys[node], label=label, kind="op" if leaf is None else "leaf")
         for slot, (parent, _) in enumerate(node.next_functions):
-            if parent is not None:
-                slots = net.get_edge_data(_key(parent), _key(node), {}).get("slots", ())
-                net.add_edge(_key(parent), _key(node), slots=(*slots, slot))
-                todo.append(parent)
+            if parent is None:
+                continue
+            start = keys.setdefault(parent, len(keys))
+            slots = net.get_edge_data(start, keys[node], {}).get("slots", ())
+            net.add_edge(start, keys[node], slots=(*slots, slot))
+            todo.append(parent)
+    return keys
 
 
-def _key(node: Any) -> tuple[str, int]:
-    return ("fn", hash(node))
+def _spots(net: Any, layers: Sequence[Sequence[int]]) -> dict[int, tuple[float, float]]:
+    """Column and height of each node: a node stands beside the middle of those it leads to."""
+    spot: dict[int, tuple[float, float]] = {}
+    for back, layer in enumerate(layers):
+
+        def middle(node: int) -> tuple[float, int]:
+            after = [spot[other][1] for other in net.successors(node)]
+            return (-sum(after) / len(after) if after else 0.0, node)
+
+        for row, node in enumerate(sorted(layer, key=middle)):
+            height = ((len(layer) - 1) / 2 - row) * 0.8
+            spot[node] = (len(layers) - 1 - back, height)
+    return spot
 
 
 def _tensor_label(tensor: torch.Tensor, known: list[tuple[str, torch.Tensor]]) -> str:
@@ -296,30 +315,24 @@ def _tensor_label(tensor: torch.Tensor, known: list[tuple[str, torch.Tensor]]) -
     return f"{name}\n{value}" if name else value
 
 
-def _flows(roots: Sequence[torch.Tensor]) -> dict[tuple[Any, Any], torch.Tensor]:
+def _flows(roots: Sequence[torch.Tensor], keys: Mapping[Any, int]) -> dict[Any, torch.Tensor]:
     """The gradient each function hands to each of its inputs, by (function, slot)."""
-    flows: dict[tuple[Any, Any], torch.Tensor] = {}
-    handles, leaves, todo, seen = [], [], [root.grad_fn for root in roots], {}
-    while todo:
-        node = todo.pop()
-        if node is None or _key(node) in seen:
-            continue
-        key = _key(node)
-        seen[key] = node
+    flows: dict[Any, torch.Tensor] = {}
+    handles = []
+    leaves = [node.variable for node in keys if hasattr(node, "variable")]
+    for node, key in keys.items():
         if hasattr(node, "variable"):
-            leaves.append(node.variable)
             continue
 
-        def record(inputs: Any, _outputs: Any, key: Any = key) -> None:
+        def record(inputs: Any, _outputs: Any, key: int = key) -> None:
             for slot, gradient in enumerate(inputs):
                 if gradient is not None:
                     flows[key, slot] = gradient.detach().clone()
 
         handles.append(node.register_hook(record))
-        todo.extend(parent for parent, _ in node.next_functions)
     try:
         ones = [torch.ones_like(root) for root in roots]
-        flows.update({("result", id(root)): one for root, one in zip(roots, ones, strict=True)})
+        flows.update({-1 - number: one for number, one in enumerate(ones)})
         torch.autograd.grad(list(roots), leaves, ones, retain_graph=True, allow_unused=True)
     finally:
         for handle in handles:
@@ -327,31 +340,43 @@ def _flows(roots: Sequence[torch.Tensor]) -> dict[tuple[Any, Any], torch.Tensor]
     return flows
 
 
-def _draw_net(axes: Axes, net: Any, spot: Mapping[Any, Any], flows: Mapping[Any, Any]) -> None:
+def _draw_net(
+    axes: Axes, net: Any, spot: Mapping[int, Any], flows: Mapping[Any, Any], scale: float
+) -> None:
     for start, end, data in net.edges(data=True):
         (x0, y0), (x1, y1) = spot[start], spot[end]
         look = {"arrowstyle": "-|>", "mutation_scale": 11, "color": QUIET, "linewidth": 1.2}
-        bend = {"connectionstyle": "arc3,rad=0.18"} if x1 - x0 > 2.1 else {}
-        axes.add_patch(FancyArrowPatch((x0 + 0.62, y0), (x1 - 0.62, y1), **look, **bend))
+        bend = {"connectionstyle": "arc3,rad=0.2"} if x1 - x0 > 3 else {}
+        axes.add_patch(FancyArrowPatch((x0 + 0.64, y0), (x1 - 0.64, y1), **look, **bend))
         back = [flows[end, slot] for slot in data.get("slots") or () if (end, slot) in flows]
-        if flows and end[0] == "result":
+        if flows and end < 0:
             back = [flows[end]]
         if back:
             text = " + ".join(_short(gradient) for gradient in back)
-            lift = -0.09 * (x1 - x0) if bend else 0.0
-            spot_text = ((x0 + x1) / 2, (y0 + y1) / 2 + lift)
-            paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
-            axes.text(*spot_text, text, color=RED, size=8, ha="center", va="center", bbox=paper)
+            part = 0.5 if y0 == y1 or bend else 0.36
+            reach = x1 - x0 - 1.28
+            lift = -0.1 * reach if bend else 0.0
+            at = (x0 + 0.64 + part * reach, y0 + part * (y1 - y0) + lift)
+            paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
+            axes.text(
+                *at,
+                text,
+                color=RED,
+                size=8.5 * max(scale, 0.8),
+                ha="center",
+                va="center",
+                bbox=paper,
+            )
+    fills = {"leaf": (TINTS[2], GREEN), "result": (TINTS[0], BLUE), "op": (PAPER, INK)}
     for node, data in net.nodes(data=True):
         x, y = spot[node]
-        tensor = data["kind"] == "tensor"
-        leaf = tensor and node[0] == "fn"
-        style = "round,pad=0.02,rounding_size=0.2" if tensor else "square,pad=0.02"
-        fill = (TINTS[2] if leaf else TINTS[0]) if tensor else PAPER
-        box = FancyBboxPatch((x - 0.6, y - 0.22), 1.2, 0.44, boxstyle=style, facecolor=fill)
-        box.set_edgecolor(GREEN if leaf else BLUE if tensor else INK)
+        style = "round,pad=0.02,rounding_size=0.2" if data["kind"] != "op" else "square,pad=0.02"
+        fill, edge = fills[data["kind"]]
+        box = FancyBboxPatch((x - 0.6, y - 0.24), 1.2, 0.48, boxstyle=style, facecolor=fill)
+        box.set_edgecolor(edge)
         axes.add_patch(box)
-        size = 8.5 if len(max(data["label"].split("\n"), key=len)) < 15 else 6.5
+        longest = len(max(data["label"].split("\n"), key=len))
+        size = min(8.5, 122 / longest) * scale
         axes.text(x, y, data["label"], ha="center", va="center", size=size)
 
 
