@@ -20,8 +20,8 @@ _HOME = {
     "load_picture": "data",
     "pick_device": "device",
     "progress": "exercises",
-    "shares_storage": "sharing",
-    "sharing": "sharing",
+    "shares_storage": "memory",
+    "sharing": "memory",
     "show": "figures",
     "table": "tables",
 }

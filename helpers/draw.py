@@ -164,7 +164,7 @@ def storage(caption: str, alt: str | None = None, **views: torch.Tensor) -> None
     Raises:
         ValueError: no view is given, they are not on one storage, or it is too large to draw.
     """
-    from helpers.sharing import shares_storage
+    from helpers.memory import shares_storage
 
     if not views:
         raise ValueError("give at least one tensor by name, as in storage(caption, x=x)")
