@@ -223,7 +223,7 @@ EXERCISES = [
         ],
         hints=[
             "How many windows fit? (n - size) // step + 1.",
-            "One window further on, the place in storage is step times the signal's stride further.",
+            "The next window begins step times the signal's stride further on.",
             "as_strided(shape, strides, offset) starts at the storage; signal.storage_offset().",
         ],
         explanation="unfold(0, size, step) does the same in one call.",
