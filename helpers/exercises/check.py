@@ -31,12 +31,14 @@ class Case:
     """The smallest case on which an answer differs, for the drawing.
 
     ``inputs`` maps the arguments' names to their values before the call; ``yours`` and
-    ``expected`` are what differs, or ``...`` where there is nothing to show.
+    ``expected`` are what differs, or ``...`` where there is nothing to show; ``what`` says what
+    the two are if they are not results.
     """
 
     inputs: dict[str, object]
     yours: object = ...
     expected: object = ...
+    what: str = ""
 
 
 @dataclass
@@ -99,15 +101,16 @@ def _grade_program(exercise: Exercise, answer: object) -> Report:
 
 def _not_a_program(exercise: Exercise, answer: object) -> str:
     wanted = "class" if isinstance(exercise.model, type) else "function"
-    name = exercise.model.__name__
     if wanted == "class":
         given = isinstance(answer, type)
     else:
         given = callable(answer) and not isinstance(answer, type)
     if given:
         return ""
-    cure = f"Pass the {wanted} itself, without brackets after its name"
-    return f"check() got {kind_of(answer)} where a {wanted} is needed. {cure}: .check({name})"
+    return (
+        f"check() got {kind_of(answer)} where a {wanted} is needed. "
+        f"Pass the {wanted} itself, by its name, without brackets."
+    )
 
 
 def _differences(exercise: Exercise, yours: Outcome, other: Outcome) -> list:
@@ -131,17 +134,22 @@ def _smallest_first(exercise: Exercise, differences: list, yours: Outcome):
     return min(differences, key=size)
 
 
+# What the two values of a difference are where they are no results.
+_NOT_RESULTS = {"gradient": "gradient", "input changed": "input afterwards"}
+
+
 def _case(
     exercise: Exercise, index: int, difference: Difference, yours: Outcome, expected: Outcome
 ) -> Case:
     before = make_cases(exercise)[index]
     inputs = dict(zip(argument_names(exercise, before), before, strict=True))
     mine, model = difference.yours, difference.expected
+    what = "" if mine is ... and model is ... else _NOT_RESULTS.get(difference.aspect, "")
     if mine is ... and yours.runs[index].raised is None:
         mine = yours.runs[index].result
     if model is ... and expected.runs[index].raised is None:
         model = expected.runs[index].result
-    return Case(inputs, mine, model)
+    return Case(inputs, mine, model, what)
 
 
 def _program_misconception(exercise: Exercise, yours: Outcome) -> str:
@@ -175,9 +183,9 @@ def _grade_value(exercise: Exercise, answer: object) -> Report:
     if exercise.kind == "order":
         faults = order_faults(answer, key, exercise.labels)
         if not faults and exercise.accepts:
-            said = call_key(exercise.accepts, list(answer))
-            faults = [] if said is True else [said or "Run in this order, it does not work."]
-            right = not faults
+            said = _run_order(exercise, list(answer))
+            right = said is True
+            faults = [] if right else [said or "Run in this order, it does not work."]
         else:
             right = not faults and same_guess(list(answer), list(key))
     else:
@@ -190,8 +198,15 @@ def _grade_value(exercise: Exercise, answer: object) -> Report:
     return Report("wrong", aspect, [text, f"Yours: {write_value(answer)}"], None, said)
 
 
+def _run_order(exercise: Exercise, labels: list) -> bool | str:
+    try:
+        return call_key(exercise.accepts, labels)
+    except Exception as error:
+        return f"Run in this order, it raises {describe_error(error)}"
+
+
 def _not_a_value(exercise: Exercise, answer: object) -> str:
-    if isinstance(answer, FunctionType) or isinstance(answer, torch.nn.Module):
+    if isinstance(answer, FunctionType | torch.nn.Module):
         return (
             f"check() got {kind_of(answer)} where a value is needed. "
             "Pass what it returns, or the value you expect."

@@ -84,7 +84,8 @@ def _same(yours: object, key: object, tolerance: float | None, relative: bool) -
 def first_slip(exercise: Exercise, answer: object, key: object) -> tuple[str, str]:
     """The aspect and the words of the first difference; they do not give the key away."""
     relative = exercise.kind == "measure"
-    return _slip(plain(answer), plain(key), "it", exercise.tolerance, relative, answer)
+    aspect, text = _slip(plain(answer), plain(key), "it", exercise.tolerance, relative, answer)
+    return aspect, text[0].upper() + text[1:]
 
 
 def _slip(yours, key, path, tolerance, relative, written) -> tuple[str, str]:

@@ -7,7 +7,9 @@ import torch
 from .check import Case
 from .values import is_tensor, write_value
 
-MOST = 64
+# What can still be read side by side.
+MOST_ELEMENTS = 64
+MOST_TENSORS = 8
 
 
 def draw_case(case: Case) -> None:
@@ -17,9 +19,13 @@ def draw_case(case: Case) -> None:
         case: the smallest case on which an answer differs.
     """
     shown = {f"input {name}": value for name, value in case.inputs.items()}
-    shown |= {"yours": case.yours, "expected": case.expected}
+    what = f" {case.what}" if case.what else ""
+    mine, other = f"your{what}" if what else "yours", f"expected{what}"
+    shown |= {mine: case.yours, other: case.expected}
     shown = {title: value for title, value in shown.items() if value is not ...}
     drawn = {title: value for title, value in shown.items() if can_be_drawn(value)}
+    if len(drawn) > MOST_TENSORS:
+        drawn = {title: value for title, value in drawn.items() if title in (mine, other)}
     for title, value in shown.items():
         if title not in drawn:
             print(f"{title}: {write_value(value)}")
@@ -30,7 +36,7 @@ def draw_case(case: Case) -> None:
             *(value.detach().cpu() for value in drawn.values()),
             caption="The smallest case that fails.",
             titles=list(drawn),
-            highlight=_highlights(case, drawn),
+            highlight=_highlights(drawn, mine, other),
         )
 
 
@@ -39,19 +45,22 @@ def can_be_drawn(value: object) -> bool:
     return (
         is_tensor(value)
         and value.dim() <= 3
-        and 0 < value.numel() <= MOST
+        and 0 < value.numel() <= MOST_ELEMENTS
         and value.layout is torch.strided
         and value.device.type != "meta"
         and not value.is_quantized
     )
 
 
-def _highlights(case: Case, drawn: dict[str, torch.Tensor]) -> list[torch.Tensor | None] | None:
-    """Frames around the elements in which yours and expected differ, in both."""
-    if not {"yours", "expected"} <= drawn.keys() or case.yours.shape != case.expected.shape:
+def _highlights(
+    drawn: dict[str, torch.Tensor], mine: str, other: str
+) -> list[torch.Tensor | None] | None:
+    """Frames around the elements in which the two tensors called mine and other differ."""
+    if not {mine, other} <= drawn.keys() or drawn[mine].shape != drawn[other].shape:
         return None
-    mine, other = drawn["yours"].detach().cpu(), drawn["expected"].detach().cpu()
-    differs = ~torch.isclose(mine.to(torch.float64), other.to(torch.float64), equal_nan=True)
-    if mine.is_complex() or other.is_complex() or not differs.any():
+    yours, expected = (drawn[title].detach().cpu() for title in (mine, other))
+    common = torch.promote_types(yours.dtype, expected.dtype)
+    differs = ~torch.isclose(yours.to(common), expected.to(common), equal_nan=True)
+    if not differs.any():
         return None
-    return [differs if title in ("yours", "expected") else None for title in drawn]
+    return [differs if title in (mine, other) else None for title in drawn]

@@ -11,7 +11,7 @@ from .check import Report, grade
 from .declare import Exercise
 from .picture import draw_case
 
-_MARKS = {"todo": "○", "wrong": "✘", "error": "✘", "pass": "✔", "skipped": "–"}  # noqa: RUF001
+_MARKS = {"todo": "○", "wrong": "✘", "error": "✘", "pass": "✔", "skipped": "–"}
 
 # Of this session: how many hints were given, how often the solution was asked for.
 _hints: Counter[str] = Counter()

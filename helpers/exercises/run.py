@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 
 from .declare import Exercise
-from .values import is_tensor, tensors_in
+from .values import is_tensor, shorten, tensors_in
 
 # What an answer may change for all of torch: how to read it, how to set it, and what a check
 # starts from (None: whatever the reader has).
@@ -82,7 +82,10 @@ def standard_state(changed: dict[str, object] | None = None) -> Iterator[None]:
     try:
         _set(start)
         torch.set_warn_always(True)
-        torch.manual_seed(0)
+        # Not torch.manual_seed: before CUDA's first use it queues a seed over the reader's own.
+        torch.default_generator.manual_seed(0)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(0)
         random.seed(0)
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed(0)
@@ -268,4 +271,4 @@ def describe_error(error: BaseException, program: object = None) -> str:
         return said
     frames = traceback.extract_tb(error.__traceback__)
     mine = [frame for frame in frames if frame.filename == code.co_filename and frame.line]
-    return f"{said}\n  in the line: {mine[-1].line}" if mine else said
+    return f"{said}\n  in the line: {shorten(mine[-1].line, 100)}" if mine else said

@@ -65,7 +65,7 @@ def write_value(value: object) -> str:
     if is_tensor(value):
         return _write_tensor(value)
     if is_array(value):
-        return f"array({_shorten(repr(value.tolist()), 200)})"
+        return f"array({shorten(repr(value.tolist()), 200)})"
     if isinstance(value, torch.Size):
         return f"torch.Size({list(value)})"
     if is_sequence(value):
@@ -78,11 +78,11 @@ def write_value(value: object) -> str:
         body = ", ".join(f"{k!r}: {write_value(v)}" for k, v in list(value.items())[:FEW])
         return f"{{{body}}}"
     if isinstance(value, str):
-        return repr(_shorten(value, 200))
+        return repr(shorten(value, 200))
     if value is None or isinstance(value, Number | torch.dtype | torch.device):
         return repr(value)
     if isinstance(value, torch.nn.Module):
-        return _shorten(" ".join(repr(value).split()), 200)
+        return shorten(" ".join(repr(value).split()), 200)
     return kind_of(value)
 
 
@@ -110,5 +110,6 @@ def _write_numbers(numbers: object) -> str:
     return f"{numbers:.6g}" if isinstance(numbers, float) else str(numbers)
 
 
-def _shorten(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
+    """The beginning of a text that is too long."""
     return text if len(text) <= most else f"{text[:most]}…"
