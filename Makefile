@@ -28,7 +28,7 @@ lab: setup
 	@$(BOOK) lab $(ARGS)
 
 test: setup
-	@$(BOOK) test $(ARGS)
+	@$(BOOK) suite $(ARGS)
 
 notebooks: setup
 	@$(BOOK) build $(NB) $(if $(FORCE),--force) $(ARGS)
