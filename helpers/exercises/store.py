@@ -14,6 +14,8 @@ from filelock import FileLock
 from . import registry
 
 FILE = "progress.json"
+# Seconds to wait for another kernel that is writing.
+PATIENCE = 5.0
 _RECORDED = ("wrong", "error", "pass")
 
 # What this session knows, so that progress counts here even where it cannot be saved.
@@ -50,7 +52,7 @@ def record(id: str, state: str) -> None:
 def _save() -> None:
     folder = home()
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{FILE}.lock", timeout=5):
+    with FileLock(folder / f"{FILE}.lock", timeout=PATIENCE):
         saved = _read(folder / FILE, move_aside=True)
         entries = saved.setdefault("exercises", {})
         for id, entry in _session.items():
