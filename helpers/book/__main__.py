@@ -10,6 +10,7 @@ COMMANDS = {
     "lab": "make or update the reader's own copy of the chapters and open JupyterLab there",
     "build": "run every chapter whose source changed and write its notebook",
     "adopt": "bring an edit made in Jupyter back into a chapter's source",
+    "suite": "re-execute every chapter and run everything else that CI runs",
     "doctor": "check this machine and this copy of the book; name the cure of what is wrong",
     "bench": "measure what the suite, the chapters and the start cost on this machine",
 }
