@@ -154,7 +154,7 @@ EXERCISES = [
             Wrong(
                 _strides_are_lengths,
                 "One step in a dimension skips everything to its right, not only the next length.",
-                shows="values",
+                shows="shape",
             ),
         ],
         hints=[
@@ -227,6 +227,9 @@ EXERCISES = [
             "as_strided(shape, strides, offset) starts at the storage; signal.storage_offset().",
         ],
         explanation="unfold(0, size, step) does the same in one call.",
+        equivalent_mutants={
+            "stride = signal.stride(0) => stride = signal.stride(-1)": "A signal has one dimension."
+        },
     ),
     Exercise(
         id="103.6",
