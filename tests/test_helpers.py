@@ -1,0 +1,385 @@
+"""The helpers that chapters lean on: each does what its docstring says, and refuses bad input."""
+
+import base64
+import io
+import re
+import subprocess
+import sys
+import warnings
+
+import pytest
+import torch
+from PIL import Image
+
+import helpers
+from helpers import draw, expect_error, expect_warning, figures, pick_device, sharing, table
+from helpers.memory import shares_storage
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, dict]]:
+    """What was displayed: one pair of bundle and metadata an output."""
+    outputs: list[tuple[dict, dict]] = []
+
+    def display(bundle, metadata=None, raw=False):
+        assert raw
+        outputs.append((bundle, metadata or {}))
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return outputs
+
+
+def picture_of(output: tuple[dict, dict]) -> Image.Image:
+    found = re.search(r'base64,([^"]+)"', output[0]["text/html"])
+    return Image.open(io.BytesIO(base64.b64decode(found[1])))
+
+
+# --- the package -----------------------------------------------------------------------------
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, helpers; heavy = {'torch', 'torchvision', 'matplotlib', 'IPython', 'networkx',"
+        " 'PIL', 'numpy'} & set(sys.modules); sys.exit(str(sorted(heavy)) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"import helpers also imports {done.stderr}"
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in helpers.__all__:
+        assert getattr(helpers, name).__doc__, f"helpers.{name} has no docstring"
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(AttributeError, match=r"no 'grids'; it has: .*draw"):
+        _ = helpers.grids
+
+
+# --- errors and warnings -------------------------------------------------------------------------
+
+
+def test_expect_error_prints_the_message(capsys):
+    with expect_error(RuntimeError, "shape"):
+        torch.zeros(6).view(4)
+    assert capsys.readouterr().out.startswith("RuntimeError: shape '[4]' is invalid")
+
+
+def test_expect_error_fails_when_nothing_is_raised():
+    with pytest.raises(AssertionError, match="no ValueError was raised"):  # noqa: SIM117
+        with expect_error(ValueError, "x"):
+            pass
+
+
+def test_expect_error_fails_on_another_message():
+    with pytest.raises(AssertionError, match="does not contain 'blue'"):  # noqa: SIM117
+        with expect_error(ValueError, "blue"):
+            raise ValueError("red")
+
+
+def test_expect_error_lets_another_error_through():
+    with pytest.raises(KeyError):  # noqa: SIM117
+        with expect_error(ValueError, "x"):
+            raise KeyError("x")
+
+
+def test_expect_error_hides_addresses_and_shortens(capsys):
+    with expect_error(ValueError, "object"):
+        raise ValueError("object at 0x7f00deadbeef\nsecond\nthird\nfourth")
+    assert capsys.readouterr().out == "ValueError: object at 0x…\nsecond\nthird\n"
+
+
+def test_expect_warning_prints_and_requires(capsys):
+    with expect_warning(UserWarning, "old"):
+        warnings.warn("an old way", UserWarning, stacklevel=1)
+    assert capsys.readouterr().out == "UserWarning: an old way\n"
+    with pytest.raises(AssertionError, match="no UserWarning"), expect_warning(UserWarning, "old"):
+        pass
+
+
+def test_expect_warning_passes_other_warnings_on():
+    with (  # noqa: PT031
+        pytest.warns(DeprecationWarning, match="other"),
+        expect_warning(UserWarning, "old"),
+    ):
+        warnings.warn("old", UserWarning, stacklevel=1)
+        warnings.warn("other", DeprecationWarning, stacklevel=1)
+
+
+# --- device ------------------------------------------------------------------------------------
+
+
+def test_pick_device_takes_what_is_there(monkeypatch):
+    monkeypatch.delenv("BOOK_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device().type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device().type == "cuda"
+    monkeypatch.setenv("BOOK_DEVICE", " cpu ")
+    assert pick_device().type == "cpu"
+
+
+def test_pick_device_refuses_cuda_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("BOOK_DEVICE", "cuda:0")
+    assert pick_device() == torch.device("cuda:0")
+    monkeypatch.setenv("BOOK_DEVICE", "cuda:1")
+    with pytest.raises(RuntimeError, match="sees 1 CUDA devices: unset BOOK_DEVICE"):
+        pick_device()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setenv("BOOK_DEVICE", "cuda")
+    with pytest.raises(RuntimeError, match="sees 0 CUDA devices"):
+        pick_device()
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:x"])
+def test_pick_device_refuses_other_names(monkeypatch, name):
+    monkeypatch.setenv("BOOK_DEVICE", name)
+    with pytest.raises(ValueError, match="use cpu, cuda or cuda:1"):
+        pick_device()
+
+
+# --- memory and tables -----------------------------------------------------------------------
+
+
+def test_shares_storage():
+    x = torch.zeros(3, 4)
+    assert shares_storage(x, x[1:, 2:])
+    assert not shares_storage(x, x.clone())
+    assert not shares_storage(torch.zeros(0), torch.zeros(0))
+
+
+def test_sharing_gives_one_letter_to_one_storage(shown):
+    x = torch.zeros(2, 3)
+    sharing(x=x, t=x.t(), copy=x.clone())
+    lines = shown[0][0]["text/plain"].splitlines()
+    assert [line.split()[1] for line in lines[1:]] == ["A", "A", "B"]
+    assert "(1, 3)" in lines[2]
+
+
+def test_table_writes_yes_no_and_dashes(shown):
+    table([{"a": True, "b": None}, {"a": False, "b": "<x>"}], "Two rows.")
+    bundle = shown[0][0]
+    assert bundle["text/plain"] == "a    b\nyes  –\nno   <x>\nTwo rows."
+    assert "<td" in bundle["text/html"]
+    assert "&lt;x&gt;" in bundle["text/html"]
+
+
+def test_table_refuses_no_rows_and_other_columns():
+    with pytest.raises(ValueError, match="at least one row"):
+        table([])
+    with pytest.raises(ValueError, match="row 1 has the columns"):
+        table([{"a": 1}, {"b": 1}])
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def test_a_figure_is_one_output_with_picture_caption_and_alt(shown):
+    figure, axes = figures.canvas(4, 2)
+    axes.plot([0, 1, 2], [0, 1, 4])
+    axes.set_title("squares")
+    figures.show(figure, "The `y` grows.", "A curve that bends upwards from 0 to 4")
+    (bundle, metadata), facts = shown[0], shown[0][1]["figure"]["facts"]
+    assert set(bundle) == {"text/html", "text/plain"}
+    assert 'alt="A curve that bends upwards from 0 to 4"' in bundle["text/html"]
+    assert "<figcaption" in bundle["text/html"]
+    assert "The <code>y</code> grows." in bundle["text/html"]
+    assert metadata["figure"]["caption"] == "The `y` grows."
+    assert facts[0]["title"] == "squares"
+    assert facts[0]["drawn"]["Line2D"] == ["3x2 0 4 1.33"]
+    assert picture_of(shown[0]).size == (4 * 144, 2 * 144)
+
+
+def test_drawing_twice_gives_the_same_bytes(shown):
+    for _ in range(2):
+        draw.grid(torch.arange(6).reshape(2, 3), caption="Six numbers.")
+    assert shown[0] == shown[1]
+
+
+def test_a_readers_matplotlibrc_changes_nothing(shown):
+    import matplotlib
+
+    draw.grid(torch.arange(4), caption="Four numbers.")
+    with matplotlib.rc_context({"savefig.dpi": 50, "font.size": 20, "axes.facecolor": "black"}):
+        draw.grid(torch.arange(4), caption="Four numbers.")
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(
+    ("caption", "alt", "cause"),
+    [
+        ("no full stop", "a long enough description", "full stop"),
+        ("A caption.", "short", "at least 20 characters"),
+    ],
+)
+def test_show_refuses_a_figure_without_words(caption, alt, cause):
+    figure, _ = figures.canvas()
+    with pytest.raises(ValueError, match=cause):
+        figures.show(figure, caption, alt)
+
+
+def test_show_refuses_data_that_are_not_finite():
+    figure, axes = figures.canvas()
+    axes.plot([0, 1], [0, float("nan")])
+    with pytest.raises(ValueError, match="not finite"):
+        figures.show(figure, "A line.", "a line that has a hole in it")
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours as WCAG 2 defines it."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((light(one), light(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_is_readable_on_every_ground():
+    for ground in (figures.PAPER, figures.PALE, *draw.TINTS):
+        assert contrast(figures.INK, ground) >= 7
+    for line in figures.CYCLE[:1] + figures.CYCLE[2:4]:
+        assert contrast(line, figures.PAPER) >= 3
+
+
+# --- drawings ----------------------------------------------------------------------------------
+
+
+def texts_of(output: tuple[dict, dict]) -> list[str]:
+    return [text for axes in output[1]["figure"]["facts"] for text in axes["texts"]]
+
+
+def test_grid_writes_every_value(shown):
+    draw.grid(torch.arange(6).reshape(2, 3), torch.tensor([True, False]), caption="Two.")
+    assert texts_of(shown[0]) == ["0", "1", "2", "3", "4", "5", "T", "F"]
+    assert "[[0, 1, 2], [3, 4, 5]]" in shown[0][1]["figure"]["alt"]
+
+
+def test_grid_draws_pages_scalars_and_gradients(shown):
+    pages = torch.arange(8.0, requires_grad=True).reshape(2, 2, 2)
+    draw.grid(pages, torch.tensor(1.5), caption="Three dimensions, and none.", titles=["p", "s"])
+    assert {"[0]", "[1]", "1.5", "7"} <= set(texts_of(shown[0]))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "options", "cause"),
+    [
+        ([torch.zeros(1, 1, 1, 1)], {}, "at most 3 dimensions"),
+        ([torch.zeros(30, 30)], {}, "900 cells are too many"),
+        ([torch.zeros(2)], {"titles": ["a", "b"]}, "1 tensors, 2 titles"),
+        ([torch.zeros(2)], {"highlight": torch.zeros(3, dtype=torch.bool)}, "highlight"),
+    ],
+)
+def test_grid_refuses_what_cannot_be_read(tensors, options, cause):
+    with pytest.raises(ValueError, match=cause):
+        draw.grid(*tensors, caption="No.", **options)
+
+
+def test_storage_numbers_the_places_of_each_view(shown):
+    x = torch.arange(6).reshape(2, 3)
+    draw.storage("Two views.", x=x, last=x[:, 2])
+    alt = shown[0][1]["figure"]["alt"]
+    assert "last: shape (2,), shows places [2, 5]" in alt
+
+
+def test_storage_refuses_two_storages_and_a_large_one():
+    with pytest.raises(ValueError, match="b is not on the storage of a"):
+        draw.storage("No.", a=torch.zeros(2), b=torch.zeros(2))
+    with pytest.raises(ValueError, match="a storage of 25 elements"):
+        draw.storage("No.", a=torch.zeros(25))
+    with pytest.raises(ValueError, match="at least one tensor"):
+        draw.storage("No.")
+
+
+def test_graph_names_functions_and_leaves(shown):
+    a = torch.tensor(2.0, requires_grad=True)
+    b = torch.tensor(3.0, requires_grad=True)
+    y = a * b
+    z = y + a**2
+    draw.graph(z, caption="A graph.", names={"a": a, "b": b, "y": y, "z": z}, gradients=True)
+    texts = texts_of(shown[0])
+    assert {"a\n2", "b\n3", "MulBackward0\n→ y", "PowBackward0", "AddBackward0", "z\n10"} <= set(
+        texts
+    )
+    # dz/da comes in two parts, 3 along the product and 4 along the square; dz/db is 2.
+    assert {"3", "4", "2", "1"} <= set(texts)
+    assert a.grad is None
+    z.backward()
+    assert a.grad == 7
+
+
+def test_graph_is_drawn_the_same_in_every_process():
+    code = (
+        "import torch, hashlib, IPython.display as d; out = [];\n"
+        "d.display = lambda b, metadata, raw: out.append(b['text/html'])\n"
+        "from helpers import draw\n"
+        "a, b, c = (torch.tensor(v, requires_grad=True) for v in (1., 2., 3.))\n"
+        "draw.graph((a * b + c).exp() * (b - c) + a / c, caption='A graph.')\n"
+        "print(hashlib.sha256(out[0].encode()).hexdigest())"
+    )
+    digests = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        for _ in range(2)
+    }
+    assert len(digests) == 1
+    assert digests != {""}
+
+
+def test_graph_refuses_a_leaf_and_a_deep_graph():
+    x = torch.ones(1, requires_grad=True)
+    with pytest.raises(ValueError, match="without grad_fn"):
+        draw.graph(x, caption="No.")
+    deep = x
+    for _ in range(12):
+        deep = deep + 1
+    with pytest.raises(ValueError, match="steps deep"):
+        draw.graph(deep, caption="No.")
+
+
+def test_window_takes_its_size_from_torch(shown):
+    draw.window(6, 3, outputs=[(0, 0), (1, 1)], stride=2, caption="A stride of two.")
+    alt = shown[0][1]["figure"]["alt"]
+    assert "output 2 by 2" in alt
+    assert "11 input cells are never read" in alt
+
+
+def test_window_refuses_what_does_not_exist():
+    with pytest.raises(ValueError, match=r"output cell \(2, 0\): the output is \(2, 2\)"):
+        draw.window(6, 3, outputs=[(2, 0)], stride=2, caption="No.")
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        draw.window(2, 3, outputs=[(0, 0)], caption="No.")
+
+
+def test_timeline_keeps_the_order(shown):
+    draw.timeline([("net", "pre"), ("net", "forward"), ("relu", "forward")], "Three events.")
+    axes = shown[0][1]["figure"]["facts"][0]
+    assert axes["texts"] == ["pre", "forward", "forward"]
+    with pytest.raises(ValueError, match="not after its start"):
+        draw.timeline([("a", "b", 3, 3)], "No.")
+    with pytest.raises(ValueError, match="at least one event"):
+        draw.timeline([], "No.")
+
+
+def test_pictures_of_every_kind(shown):
+    draw.pictures(
+        [torch.zeros(3, 4, 6), torch.zeros(4, 6, dtype=torch.uint8), Image.new("RGBA", (6, 4))],
+        "Three pictures.",
+        "three black rectangles side by side",
+        titles=["a", "b", "c"],
+    )
+    assert [axes["title"] for axes in shown[0][1]["figure"]["facts"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("image", "cause"),
+    [
+        (torch.zeros(4, 6, 3), "an image is"),
+        (torch.full((4, 6), 2.0), "scale them to 0 to 1"),
+    ],
+)
+def test_pictures_refuse_what_is_no_image(image, cause):
+    with pytest.raises(ValueError, match=cause):
+        draw.pictures([image], "No.", "nothing that could be seen")
