@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import logging
 import re
 from typing import Any
 
@@ -26,6 +27,9 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from PIL import Image
+
+# On a new machine the first figure builds a list of fonts, and says so on stderr when that is slow.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 INK = "#1d1d1f"
 PAPER = "#fcfbf8"
