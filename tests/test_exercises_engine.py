@@ -13,6 +13,7 @@ import warnings
 
 import pytest
 import torch
+from PIL import Image
 
 import helpers.exercises as package
 from helpers.book.chapters import ROOT
@@ -144,7 +145,7 @@ def test_a_gradient_that_fails_is_said():
 
 def test_the_first_aspect_wins_whatever_the_order_of_the_cases():
     def answer(x):
-        return x * 3 if len(x) == 4 else (x * 2).double()
+        return (x * 2).double() if len(x) == 4 else x * 3
 
     saw(grade(program(), answer), "wrong", "dtype")
 
@@ -211,7 +212,9 @@ def test_a_gradient_left_in_the_input_is_an_input_changed():
         x.requires_grad_(False)
         return y
 
-    saw(grade(program(cases=leaf), flag_flipped), "wrong", "input changed")
+    report = grade(program(cases=leaf), flag_flipped)
+    saw(report, "wrong", "input changed")
+    assert "x has requires_grad=False" in report.details[0]
 
 
 def test_aliasing_names_what_is_shared():
@@ -291,6 +294,18 @@ def test_modules_are_compared_by_class_and_state():
     saw(grade(asked, otherwise), "wrong", "values")
     saw(grade(asked, lambda: torch.nn.Bilinear(2, 2, 1)), "wrong", "type")
     saw(grade(asked, lambda: torch.nn.Linear(2, 3)), "wrong", "shape")
+
+
+def test_pictures_are_compared_by_mode_size_and_pixels():
+    def black():
+        return Image.new("RGB", (3, 2))
+
+    asked = program(model=black, cases=[()])
+    saw(grade(asked, black), "pass")
+    saw(grade(asked, lambda: Image.new("L", (3, 2))), "wrong", "shape")
+    saw(grade(asked, lambda: Image.new("RGB", (2, 3))), "wrong", "shape")
+    saw(grade(asked, lambda: Image.new("RGB", (3, 2), "red")), "wrong", "values")
+    saw(grade(asked, lambda: torch.zeros(3, 2, 3)), "wrong", "type")
 
 
 def test_tolerance_of_programs():
@@ -504,6 +519,16 @@ def test_random_numbers_are_alike_for_all_and_the_readers_own_go_on():
     assert random.random() == expected[1]
 
 
+def test_random_cases_are_the_same_for_every_reader():
+    asked = program(cases=lambda: [(torch.rand(3) + random.random(),)])
+    shown = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        shown.append(grade(asked, lambda x: x * 3).case.inputs["x"])
+    assert torch.equal(*shown)
+
+
 def test_nothing_leaks_from_one_program_to_the_next():
     shared = torch.arange(3.0)
     asked = program(cases=[(shared,)])
@@ -693,6 +718,15 @@ def test_grids_are_asked_for_by_title(monkeypatch):
     assert asked["titles"] == ["input x", "your input afterwards", "expected input afterwards"]
 
 
+def test_strided_inputs_are_called_so(capsys):
+    draw_case(
+        grade(
+            program(cases=[(torch.zeros(9, 9, 2, 2).permute(3, 2, 1, 0),)]), lambda x: x * 2 + 1
+        ).case
+    )
+    assert "input x is not contiguous: its strides are (1, 2, 4, 36)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("tensor", "drawn"),
     [
@@ -726,6 +760,8 @@ def test_what_can_be_drawn(tensor, drawn):
         (torch.Size([2, 3]), "torch.Size([2, 3])"),
         ({"a": torch.tensor(1)}, "{'a': 1 (shape (), int64)}"),
         (object(), "an object"),
+        ({2, 1}, "{1, 2}"),
+        (Image.new("L", (3, 2)), "a picture of mode L and size (3, 2)"),
         ("x" * 300, "x" * 100),
         (torch.nn.Linear(1, 2), "Linear(in_features=1, out_features=2, bias=True)"),
     ],

@@ -45,6 +45,8 @@ An exercise whose answer is a class has a class as ``model``, and says with
 ``run=lambda answer, *case: answer(3)(*case)`` how it is used. A case's tensors may require a
 gradient; a list of tuples is deep-copied (strides and sharing survive), anything that cannot be
 copied is made by a function. Random numbers are seeded alike for every case of every program.
+A result may hold tensors, numbers, strings, None, modules, numpy arrays and Pillow's pictures, in
+lists, tuples and dicts. A function, hook or iterator is not looked into: use it in ``run``.
 
 **predict**: the answer is a value. There is no stored answer: ``key`` runs torch, now. A wrong
 answer is a value, or a function of the answer with an ``example`` for which it is true::

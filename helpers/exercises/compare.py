@@ -10,7 +10,7 @@ import torch
 
 from .declare import ASPECTS
 from .run import Run, first_lines
-from .values import is_array, is_sequence, is_tensor, kind_of, write_value
+from .values import is_array, is_picture, is_sequence, is_tensor, kind_of, write_value
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,10 @@ def _run_differences(yours: Run, expected: Run, tolerance: float | None) -> Iter
     yield from differences(yours.result, expected.result, "the result", tolerance)
     yield from _aliasing_differences(yours, expected)
     yield from _gradient_differences(yours, expected, tolerance)
-    for k, (mine, other) in enumerate(zip(yours.arguments, expected.arguments, strict=True)):
-        for d in _input_differences(mine, other, tolerance):
-            text = (
-                f"after the call, {d.text}"
-                if len(yours.arguments) == 1
-                else (f"after the call, in argument {k + 1}, {d.text}")
-            )
-            yield Difference("input changed", text, mine, other)
+    arguments = zip(expected.names, yours.arguments, expected.arguments, strict=True)
+    for name, mine, other in arguments:
+        for d in _input_differences(mine, other, name, tolerance):
+            yield Difference("input changed", f"after the call, {d.text}", mine, other)
 
 
 def _raised_differences(yours, expected) -> Iterator[Difference]:
@@ -96,12 +92,9 @@ def _gradient_differences(yours: Run, expected: Run, tolerance) -> Iterator[Diff
                 yield Difference("gradient", d.text, mine, gradient)
 
 
-def _input_differences(yours, expected, tolerance) -> Iterator[Difference]:
-    yield from differences(yours, expected, "the input", tolerance)
-    for path, mine, other in _tensor_pairs(yours, expected, "the input"):
-        if mine.requires_grad != other.requires_grad:
-            text = f"{path} has requires_grad={mine.requires_grad}"
-            yield Difference("input changed", f"{text}, expected {other.requires_grad}")
+def _input_differences(yours, expected, name, tolerance) -> Iterator[Difference]:
+    yield from differences(yours, expected, name, tolerance)
+    for path, mine, other in _tensor_pairs(yours, expected, name):
         if mine.is_leaf and other.is_leaf:
             yield from differences(mine.grad, other.grad, f".grad of {path}", tolerance)
 
@@ -144,6 +137,12 @@ def differences(
         return
     if is_tensor(expected):
         yield from _tensor_differences(yours, expected, path, tolerance)
+    elif is_picture(expected):
+        if (yours.mode, yours.size) != (expected.mode, expected.size):
+            yield differs("shape", write_value(yours), write_value(expected))
+        elif yours.tobytes() != expected.tobytes():
+            text = f"{path} is of the right mode and size; its pixels differ"
+            yield Difference("values", text, yours, expected)
     elif is_array(expected):
         yield from _array_differences(yours, expected, path, tolerance)
     elif is_sequence(expected):
@@ -180,6 +179,8 @@ def _family(value: object) -> object:
         return Number
     if is_sequence(value):
         return list
+    if is_picture(value):
+        return "picture"
     for family in (str, Mapping, torch.nn.Module):
         if isinstance(value, family):
             return type(value) if family is torch.nn.Module else family

@@ -91,8 +91,7 @@ def first_slip(exercise: Exercise, answer: object, key: object) -> tuple[str, st
 def _slip(yours, key, path, tolerance, relative, written) -> tuple[str, str]:
     start = "" if path == "it" else f"At {path}: "
     if yours is None or key is None:
-        said = "None" if yours is None else kind_of(written)
-        return "None", f"{start}torch does not say {said} here."
+        return "None", f"{start}{write_value(written)} is not what torch gives."
     mine, other = _family(yours), _family(key)
     if mine != other:
         return "type", f"{start}{kind_of(written)} is given; expected is {other}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .check import Case
-from .values import is_tensor, write_value
+from .values import is_tensor, tensors_in, write_value
 
 # What can still be read side by side.
 MOST_ELEMENTS = 64
@@ -29,6 +29,9 @@ def draw_case(case: Case) -> None:
     for title, value in shown.items():
         if title not in drawn:
             print(f"{title}: {write_value(value)}")
+    for name, tensor in tensors_in(case.inputs, bare=True):
+        if tensor.layout is torch.strided and not tensor.is_contiguous():
+            print(f"input {name} is not contiguous: its strides are {tensor.stride()}")
     if drawn:
         from helpers import draw
 

@@ -49,6 +49,7 @@ class Run:
     """
 
     arguments: tuple
+    names: list[str]
     result: object = None
     raised: BaseException | None = None
     sharing: dict[str, list[str]] = field(default_factory=dict)
@@ -168,7 +169,7 @@ def run_program(exercise: Exercise, program: Callable, *, quiet: bool = False) -
             warnings.simplefilter("always")
             names = argument_names(exercise, case)
             inputs = dict(tensors_in(dict(zip(names, case, strict=True)), bare=True))
-            run = Run(case)
+            run = Run(case, names)
             try:
                 run.result = use(program, *case)
             except KeyboardInterrupt:

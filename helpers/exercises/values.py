@@ -23,6 +23,11 @@ def is_array(value: object) -> bool:
     return type(value).__module__ == "numpy" and type(value).__name__ == "ndarray"
 
 
+def is_picture(value: object) -> bool:
+    """Whether a value is an image of Pillow (which need not be loaded)."""
+    return any(kind.__module__ == "PIL.Image" for kind in type(value).__mro__)
+
+
 def tensors_in(
     value: object, path: str = "", *, bare: bool = False
 ) -> Iterator[tuple[str, torch.Tensor]]:
@@ -50,6 +55,8 @@ def kind_of(value: object) -> str:
         return "None"
     if isinstance(value, type):
         return f"the class {value.__name__}"
+    if is_picture(value):
+        return "a picture"
     if type(value) is torch.Tensor:
         return "a 0-d tensor" if value.dim() == 0 else "a tensor"
     if isinstance(value, str):
@@ -64,6 +71,10 @@ def write_value(value: object) -> str:
     """A value on one line, the same on every machine: no addresses, huge ones summarised."""
     if is_tensor(value):
         return _write_tensor(value)
+    if is_picture(value):
+        return f"a picture of mode {value.mode} and size {value.size}"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(write_value(part) for part in value))}}}"
     if is_array(value):
         return f"array({shorten(repr(value.tolist()), 200)})"
     if isinstance(value, torch.Size):
