@@ -1,0 +1,148 @@
+"""A kernel that says when it dies, keeps to a time limit, and leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import psutil
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME, RunningKernel, start_new_kernel
+
+from helpers.book.kernel import kernel_environment
+
+# How long no message may come before we look whether the kernel is still alive.
+_LOOK = 0.5
+
+
+class KernelDied(Exception):
+    """The kernel's process ended while it ran a cell."""
+
+
+class OutOfTime(Exception):
+    """A cell took longer than it may."""
+
+
+class StrictKernel(RunningKernel):
+    """nbval's kernel in the book's environment: this Python, an empty home, one torch thread.
+
+    Args:
+        folder: the working folder of the kernel.
+        startup_timeout: seconds.
+
+    Raises:
+        RuntimeError: the kernel does not answer in time.
+    """
+
+    def __init__(self, folder: Path, startup_timeout: float = 60) -> None:
+        self._home = tempfile.TemporaryDirectory(prefix="book-home-", ignore_cleanup_errors=True)
+        home = Path(self._home.name)
+        environment = {
+            # Under pytest, ipykernel would not catch what compiled code writes to stderr.
+            name: value
+            for name, value in kernel_environment(str(home / "book")).items()
+            if not name.startswith("PYTEST_")
+        }
+        # The reader's own IPython profile may run anything at start.
+        environment["IPYTHONDIR"] = str(home / "ipython")
+        self._stderr = (home / "stderr").open("w+", encoding="utf-8", errors="replace")
+        self.km, self.kc = start_new_kernel(
+            startup_timeout=startup_timeout,
+            kernel_name=CURRENT_ENV_KERNEL_NAME,
+            stderr=self._stderr,
+            cwd=str(folder),
+            env=environment,
+        )
+        self.pid: int = self.km.provisioner.pid
+        self._ensure_iopub_up()
+
+    def run(self, source: str, limit: float) -> list[dict[str, Any]]:
+        """Run one cell as JupyterLab does and collect its outputs, errors among them.
+
+        Args:
+            source: the cell's code.
+            limit: seconds.
+
+        Raises:
+            KernelDied: the kernel's process ended; the message says how.
+            OutOfTime: the limit has passed. The kernel still runs: stop it.
+        """
+        end = time.monotonic() + limit
+        asked = self.kc.execute(source, store_history=True, allow_stdin=False, stop_on_error=False)
+        outputs: list[dict[str, Any]] = []
+        while True:
+            try:
+                message = self.kc.get_iopub_msg(
+                    timeout=min(_LOOK, max(0.01, end - time.monotonic()))
+                )
+            except Empty:
+                message = None
+            if message is None and not self.is_alive():
+                raise KernelDied(self._last_words())
+            if time.monotonic() > end:
+                raise OutOfTime(f"more than {limit:g} s")
+            if message is None:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            late = message["parent_header"].get("msg_id") != asked
+            if kind == "status":
+                if not late and content["execution_state"] == "idle":
+                    return outputs
+            elif kind == "execute_input" or kind.startswith("comm"):
+                continue
+            elif late and message["parent_header"].get("msg_type") == "execute_request":
+                # A thread or a process of an earlier cell: at another time it lands elsewhere.
+                outputs.append({"output_type": "late output", "text": str(content)})
+            elif not late:
+                outputs.append({"output_type": kind, **content})
+
+    def processes(self) -> list[psutil.Process]:
+        """What the kernel started and still runs, the kernel itself left out."""
+        try:
+            found = psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            found = []
+        known = {process.pid for process in found}
+        for process in psutil.process_iter():
+            # Children of a dead kernel are known only by the session that it led.
+            if (
+                process.pid not in known
+                and process.pid != self.pid
+                and _session(process.pid) == self.pid
+            ):
+                found.append(process)
+        return found
+
+    def stop(self) -> None:
+        """End the kernel and everything it started, now."""
+        left = self.processes()
+        self.kc.stop_channels()
+        self.km.shutdown_kernel(now=True)
+        for process in left:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self._stderr.close()
+        self._home.cleanup()
+
+    def _last_words(self) -> str:
+        status = self.km.provisioner.process.poll() if self.km.provisioner.process else None
+        if status is not None and status < 0:
+            cause = f"killed by {signal.Signals(-status).name}"
+        else:
+            cause = "its process ended" + ("" if status is None else f" with status {status}")
+        self._stderr.seek(0)
+        written = self._stderr.read().strip().splitlines()[-4:]
+        return "\n".join([cause, *written])
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (AttributeError, ProcessLookupError, PermissionError):  # no sessions on Windows
+        return None
