@@ -90,6 +90,7 @@ ASPECT_CASES = [
     ("None", "wrong", lambda x: None, {}),
     ("type", "wrong", lambda x: x.tolist(), {}),
     ("type", "wrong", lambda x: torch.nn.Parameter(x * 2), {}),
+    ("type", "wrong", lambda x: (x * 2).to_sparse(), {}),
     ("device", "wrong", lambda x: (x * 2).to("meta"), {}),
     ("dtype", "wrong", lambda x: (x * 2).double(), {}),
     ("shape", "wrong", lambda x: (x * 2)[None], {}),
@@ -141,6 +142,34 @@ def test_a_gradient_that_fails_is_said():
     report = grade(program(cases=leaf, also={"gradient"}), Broken.apply)
     saw(report, "wrong", "gradient")
     assert "broken backward" in report.details[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: (x * 2).to_sparse(), "The result: layout is torch.sparse_coo; expected is"),
+        (lambda x: (x * 2).double(), "The result: dtype is torch.float64; expected is"),
+        (lambda x: (x * 2).contiguous(), "The result: strides are (3, 1); expected are (1, 4)."),
+        (lambda x: [x * 2], "The result: the type is a list; expected is a tensor."),
+        (
+            lambda x: x * 2 + (x > 4),
+            "values differ, the first at [1, 2]: it is 11; expected is 10.",
+        ),
+        (lambda x: x * 2.00001, "the first at [0, 2]: it is 4.00002; expected is 4."),
+        (
+            lambda x: x.mul_(2),
+            "After the call, x: 5 of 6 values differ, the first at [0, 1]: it is",
+        ),
+    ],
+)
+def test_differences_in_words(answer, words):
+    also = {"strides"} if "strides" in words else set()
+    assert words in grade(program(also=also), answer).details[0]
+
+
+def test_numbers_that_hardly_differ_are_told_apart():
+    said = grade(program(tolerance=0.0), lambda x: x * 2 * (1 + 2**-22)).details[0]
+    assert "it is 2.000000476837158; expected is 2.0." in said
 
 
 def test_the_first_aspect_wins_whatever_the_order_of_the_cases():
@@ -413,6 +442,15 @@ def test_misconceptions_are_named():
     assert grade(program(), lambda x: x + x + x).misconception == "That is three times."
     assert grade(program(), lambda x: x.mul_(2)).misconception == "mul_ writes into x."
     assert grade(program(), lambda x: x - 1).misconception == ""
+
+
+def test_a_misconception_is_named_only_if_both_do_the_same():
+    def refuses(x):
+        raise Exception("no")
+
+    asked = program(wrong=[Wrong(refuses, "It refuses."), Wrong(lambda x: x, "unchanged")])
+    assert grade(asked, refuses).misconception == "It refuses."
+    assert grade(asked, _raises).misconception == "", "a ValueError is more than an Exception"
 
 
 def test_what_an_answer_prints_stays_and_what_the_model_prints_does_not(capsys):

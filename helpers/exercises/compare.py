@@ -124,7 +124,8 @@ def differences(
     """
 
     def differs(aspect: str, mine: object, other: object) -> Difference:
-        text = f"{path}: {aspect} is {mine}; expected is {other}"
+        shown = "value" if aspect == "values" else aspect
+        text = f"{path}: the {shown} is {mine}; expected is {other}"
         return Difference(aspect, text, yours, expected)
 
     if expected is None or yours is None:
@@ -251,16 +252,17 @@ def _tolerances(dtype: torch.dtype) -> tuple[float, float]:
 
 def _tensor_differences(yours, expected, path, tolerance) -> Iterator[Difference]:
     def differs(aspect: str, mine: object, other: object) -> Difference:
-        return Difference(
-            aspect, f"{path}: {aspect} is {mine}; expected is {other}", yours, expected
-        )
+        verb = "are" if aspect == "strides" else "is"
+        text = f"{path}: {aspect} {verb} {mine}; expected {verb} {other}"
+        return Difference(aspect, text, yours, expected)
 
     if yours.device != expected.device:
         yield differs("device", yours.device, expected.device)
     if yours.dtype != expected.dtype:
         yield differs("dtype", yours.dtype, expected.dtype)
     if yours.layout != expected.layout:
-        yield differs("strides", yours.layout, expected.layout)
+        text = f"{path}: layout is {yours.layout}; expected is {expected.layout}"
+        yield Difference("type", text, yours, expected)
     if yours.shape != expected.shape:
         yield differs("shape", tuple(yours.shape), tuple(expected.shape))
         return
@@ -287,14 +289,25 @@ def _strides(tensor: torch.Tensor) -> list[int]:
 
 
 def _value_difference(yours, expected, wrong, path) -> Difference:
+    yours, expected = (
+        t.to_dense() if t.layout is not torch.strided else t for t in (yours, expected)
+    )
     where = wrong.nonzero()[0].tolist()
-    mine, other = (write_value(t.detach()[tuple(where)].item()) for t in (yours, expected))
+    mine, other = _apart(*(t.detach()[tuple(where)].item() for t in (yours, expected)))
     if not where:
         text = f"{path}: the value is {mine}; expected is {other}"
     else:
         count = f"{int(wrong.sum())} of {wrong.numel()} values differ"
         text = f"{path}: {count}, the first at {where}: it is {mine}; expected is {other}"
     return Difference("values", text, yours, expected)
+
+
+def _apart(mine: object, other: object) -> tuple[str, str]:
+    """Two numbers in as few digits as tell them apart."""
+    if not isinstance(mine, float) or not isinstance(other, float):
+        return write_value(mine), write_value(other)
+    short = f"{mine:.6g}", f"{other:.6g}"
+    return short if short[0] != short[1] else (repr(mine), repr(other))
 
 
 def _array_differences(yours, expected, path, tolerance) -> Iterator[Difference]:
