@@ -43,6 +43,9 @@ _FRAME = re.compile(r"Cell In\[(\d+)\], line (\d+)")
 # A view of a widget is a random number that means nothing without the kernel that drew it.
 _LIVE_ONLY = "application/vnd.jupyter.widget-view+json"
 
+# What reading a file that is no notebook raises, from broken JSON to cells that are none.
+_UNREADABLE = (ValueError, nbformat.ValidationError, AttributeError, KeyError, TypeError)
+
 
 class BuildError(Exception):
     """A chapter that could not be built, in words for its author."""
@@ -99,7 +102,7 @@ def main(argv: list[str], book: Book | None = None) -> int:
         with one_at_a_time(book):
             return _build_all(book, wanted, asked.force, asked.limit, orphans=not asked.numbers)
     except (LookupError, ValueError, OSError) as error:
-        print(f"book: {_words(error)}", file=sys.stderr)
+        print(f"book: {words(error)}", file=sys.stderr)
         return 1
 
 
@@ -152,7 +155,7 @@ def read_notebook(path: Path) -> NotebookNode | None:
     try:
         notebook = nbformat.read(path, as_version=4)
         percent.cells(notebook)
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (OSError, *_UNREADABLE):
         return None
     return notebook
 
@@ -168,6 +171,21 @@ def write_atomically(path: Path, text: str) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def untouched(book: Book, chapter: Chapter, notebook: NotebookNode) -> bool:
+    """Whether a notebook's cells are those of the chapter's last build."""
+    return _as_built(chapter, notebook, _Records(book.cache / "build.json").of(chapter))
+
+
+def committed(path: Path) -> str | None:
+    """A file's text in git's last commit, or None where git holds none."""
+    command = ["git", "show", f"HEAD:./{path.name}"]
+    try:
+        shown = subprocess.run(command, cwd=path.parent, capture_output=True)
+        return shown.stdout.decode() if shown.returncode == 0 else None
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager
@@ -210,7 +228,7 @@ def _build_all(book: Book, wanted: list[Chapter], force: bool, limit: float, orp
         except (BuildError, OSError, ValueError) as error:
             counts["failed"] += 1
             _line()
-            print(f"book: {chapter.number} not built: {_words(error)}", file=sys.stderr, flush=True)
+            print(f"book: {chapter.number} not built: {words(error)}", file=sys.stderr, flush=True)
     print(", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no chapters")
     return 1 if counts["failed"] else 0
 
@@ -227,8 +245,7 @@ def _stale(
         return True
     same_source = notebook.metadata.get("book", {}).get("source") == percent.digest(text)
     drifted = percent.cells(notebook) != percent.cells(read_source(text))
-    as_built = _cells_digest(notebook) == record.get("cells")
-    if drifted and not as_built and (same_source or not _committed(chapter, notebook)):
+    if drifted and not _as_built(chapter, notebook, record, by_git=not same_source):
         raise BuildError(
             f"its notebook was edited in Jupyter. Keep the edit: make adopt NB={chapter.number}; "
             f"or drop it: make notebooks NB={chapter.number} FORCE=1"
@@ -240,14 +257,14 @@ def _stale(
     return not same_source or drifted or unrun or record.get("inputs", inputs) != inputs
 
 
-def _committed(chapter: Chapter, notebook: NotebookNode) -> bool:
-    """Whether git holds these cells, so that overwriting them loses nothing."""
-    command = ["git", "show", f"HEAD:./{chapter.notebook.name}"]
+def _as_built(chapter: Chapter, notebook: NotebookNode, record: dict, by_git: bool = True) -> bool:
+    """Whether nobody edited a notebook's cells since they were built, here or in what git holds."""
+    if record.get("cells") == _cells_digest(notebook):
+        return True
     try:
-        shown = subprocess.run(command, cwd=chapter.notebook.parent, capture_output=True)
-        kept = nbformat.reads(shown.stdout.decode(), as_version=4)
-        return shown.returncode == 0 and percent.cells(kept) == percent.cells(notebook)
-    except (OSError, ValueError, AttributeError):
+        kept = nbformat.reads((by_git and committed(chapter.notebook)) or "", as_version=4)
+        return percent.cells(kept) == percent.cells(notebook)
+    except _UNREADABLE:
         return False
 
 
@@ -372,18 +389,26 @@ class _Run:
         except (RuntimeError, OSError) as error:
             lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
             raise BuildError(
-                f"its kernel did not start: {lines[-1] if lines else _words(error)}. "
+                f"its kernel did not start: {lines[-1] if lines else words(error)}. "
                 "Find out why: make doctor"
             ) from None
 
     async def _cell(self, client: NotebookClient, cell: NotebookNode) -> None:
         count = client.code_cells_executed + 1
+        # A task of its own, since nbclient takes being cancelled for the death of the kernel.
+        task = asyncio.ensure_future(
+            client.async_execute_cell(cell, self._index, execution_count=count)
+        )
         try:
-            await client.async_execute_cell(cell, self._index, execution_count=count)
+            await asyncio.wait({task})
+            await task
         except CellExecutionError as error:
             raise BuildError(self._failure(cell, error)) from None
         except DeadKernelError:
             raise BuildError(f"the kernel died in {self._at()}") from None
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
         said = "".join(o.text for o in cell.outputs if o.get("name") == "stderr")
         if said:
             raise BuildError(
@@ -479,7 +504,8 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _words(error: BaseException) -> str:
+def words(error: BaseException) -> str:
+    """An error in one clause, without the quotes that ``str`` puts around a LookupError."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'a file'}: {error.strerror}"
     return str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)

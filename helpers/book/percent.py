@@ -71,12 +71,10 @@ def check(text: str) -> None:
         SourceError: it is no Python, it is not written as jupytext writes it, or jupytext would
             turn one of its comments into a command. The message names the line.
     """
-    parsed = jupytext.reads(text, fmt="py:percent")
-    starts = first_lines(text)
     lines = text.splitlines()
-    for cell, start in zip(parsed.cells, starts, strict=True):
-        if cell.cell_type == "code":
-            _check_code(cell.source, start, lines)
+    if not lines or not _MARKER.match(lines[0]):
+        raise SourceError("line 1: a source has no header; it begins with a cell: # %% [markdown]")
+    parsed = jupytext.reads(text, fmt="py:percent")
     written = _write(parsed.cells)
     for number, (is_, should) in enumerate(
         zip_longest(text.split("\n"), written.split("\n")), start=1
@@ -86,6 +84,10 @@ def check(text: str) -> None:
                 f"line {number}: {_shown(is_)} is not how the percent format writes it. "
                 f"Write {_shown(should)}"
             )
+    starts = first_lines(text)
+    for cell, start in zip(parsed.cells, starts, strict=True):
+        if cell.cell_type == "code":
+            _check_code(cell.source, start, lines)
 
 
 def write(notebook: NotebookNode, old: str) -> str:
@@ -136,8 +138,8 @@ def _write(some_cells: list[NotebookNode]) -> str:
 def _check_code(source: str, start: int, lines: list[str]) -> None:
     for offset, line in enumerate(source.splitlines()):
         written = lines[start - 1 + offset]
-        command = line.lstrip().startswith(("%", "!"))
-        if written.lstrip().startswith("#") and written != line and not command:
+        kept = line.lstrip().startswith(("%", "!", "#"))
+        if written.lstrip().startswith("#") and written != line and not kept:
             raise SourceError(
                 f"line {start + offset}: jupytext reads the comment {written.strip()!r} as a "
                 "command. Begin it with another word"
