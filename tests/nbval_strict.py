@@ -269,7 +269,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Slowest files first, as measured last time: the last worker then ends soonest."""
-    known: dict[str, float] = config.cache.get(_SECONDS, {}) if config.cache else {}
+    known = _known_seconds(config)
     guessed: Counter[str] = Counter()
     for item in items:
         guessed[_file(item.nodeid)] += 1
@@ -332,10 +332,10 @@ class Summary:
                 self.ignored[_file(item.nodeid)]["deselected"] += 1
 
     def pytest_sessionfinish(self) -> None:
-        if self.config.cache and self.seconds:
-            known = self.config.cache.get(_SECONDS, {})
+        # Without the cache plugin there is nowhere to remember.
+        if cache := getattr(self.config, "cache", None):
             rounded = {name: round(seconds, 1) for name, seconds in self.seconds.items()}
-            self.config.cache.set(_SECONDS, {**known, **rounded})
+            cache.set(_SECONDS, {**_known_seconds(self.config), **rounded})
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         chapters = sorted({*self.compared, *self.ignored}, key=lambda name: -self.seconds[name])
@@ -357,3 +357,9 @@ class Summary:
 
 def _file(nodeid: str) -> str:
     return nodeid.split("::", 1)[0]
+
+
+def _known_seconds(config: pytest.Config) -> dict[str, float]:
+    """How long each file took when it was last run here."""
+    cache = getattr(config, "cache", None)
+    return cache.get(_SECONDS, {}) if cache else {}
