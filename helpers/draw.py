@@ -352,7 +352,8 @@ def _draw_net(
         if flows and end < 0:
             back = [flows[end]]
         if back:
-            text = " + ".join(_short(gradient) for gradient in back)
+            parts = [_short(gradient) for gradient in back]
+            text = (" + " if sum(map(len, parts)) < 12 else "\n+ ").join(parts)
             part = 0.5 if y0 == y1 or bend else 0.36
             reach = x1 - x0 - 1.28
             lift = -0.1 * reach if bend else 0.0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What an error's message may carry that differs from machine to machine.
+# What a message may carry that differs from machine to machine, or from build to build.
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+_BUILD = re.compile(r"\s*\(Triggered internally at .*?\)")
+_WIDTH = 92
 
 
 @contextmanager
@@ -18,7 +21,7 @@ def expect_error(kind: type[BaseException], part: str, lines: int = 3) -> Iterat
     Args:
         kind: the exception class that must come; a subclass will do.
         part: words that the message must contain, upper and lower case as they are.
-        lines: how many lines of a long message to print, counted from its first.
+        lines: how many lines of a long message to print, counted from its first, after wrapping.
 
     Raises:
         AssertionError: nothing is raised, or the message does not contain ``part``.
@@ -32,13 +35,12 @@ def expect_error(kind: type[BaseException], part: str, lines: int = 3) -> Iterat
     try:
         yield
     except kind as error:
-        message = _ADDRESS.sub("0x…", str(error))
+        message = _steady(str(error))
         if part not in message:
             raise AssertionError(
                 f"{type(error).__name__} came, but its message does not contain {part!r}: {message}"
             ) from error
-        shown = [line for line in message.splitlines() if line.strip()][:lines]
-        print(f"{type(error).__name__}: " + "\n".join(shown))
+        print(_shown(type(error).__name__, message, lines))
     else:
         raise AssertionError(f"no {kind.__name__} was raised: this code no longer fails")
 
@@ -70,5 +72,17 @@ def expect_warning(kind: type[Warning], part: str) -> Iterator[None]:
             f"no {kind.__name__} with {part!r} in it came: this code no longer warns"
         )
     first = ours[0]
-    message = _ADDRESS.sub("0x…", str(first.message)).strip().splitlines()[0]
-    print(f"{first.category.__name__}: {message}")
+    print(_shown(first.category.__name__, _steady(str(first.message)), 3))
+
+
+def _steady(message: str) -> str:
+    return _BUILD.sub("", _ADDRESS.sub("0x…", message)).strip()
+
+
+def _shown(kind: str, message: str, lines: int) -> str:
+    wrapped = [
+        piece
+        for line in f"{kind}: {message}".splitlines()
+        for piece in textwrap.wrap(line, _WIDTH, break_long_words=False)
+    ]
+    return "\n".join(wrapped[:lines]) + (" …" if len(wrapped) > lines else "")

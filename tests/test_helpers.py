@@ -86,7 +86,22 @@ def test_expect_error_lets_another_error_through():
 def test_expect_error_hides_addresses_and_shortens(capsys):
     with expect_error(ValueError, "object"):
         raise ValueError("object at 0x7f00deadbeef\nsecond\nthird\nfourth")
-    assert capsys.readouterr().out == "ValueError: object at 0x…\nsecond\nthird\n"
+    assert capsys.readouterr().out == "ValueError: object at 0x…\nsecond\nthird …\n"
+
+
+def test_expect_error_wraps_a_long_line(capsys):
+    with expect_error(ValueError, "word"):
+        raise ValueError("word " * 100)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 94
+    assert lines[2].endswith(" …")
+
+
+def test_expect_warning_leaves_out_where_torch_was_built(capsys):
+    with expect_warning(UserWarning, "leaf"):
+        warnings.warn("a leaf. (Triggered internally at /build/x.h:488.)", stacklevel=1)
+    assert capsys.readouterr().out == "UserWarning: a leaf.\n"
 
 
 def test_expect_warning_prints_and_requires(capsys):
