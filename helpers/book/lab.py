@@ -67,7 +67,7 @@ def lab_command(workbook: Path, first: str, port: int | None, no_browser: bool) 
         "--LabApp.extension_manager=readonly",
         # Ctrl-C stops at once: no question that nobody can answer behind make.
         "--ServerApp.answer_yes=True",
-        "--ServerApp.log_level=WARN",
+        "--Application.log_level=ERROR",
     ]
     if port:
         command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
