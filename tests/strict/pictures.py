@@ -6,9 +6,7 @@ import base64
 import binascii
 import io
 
-import imagehash
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 # Fonts are shaped and lines smoothed a little differently from machine to machine: that moves
 # a few of the hash's 256 bits. Another curve or another label of the same size moves dozens.
@@ -63,17 +61,17 @@ def difference(stored: str, fresh: str) -> str | None:
     before, now = pictures
     if before.size != now.size:
         return f"the picture was {_size(before)} pixels, now it is {_size(now)}"
+    # Imported where needed: pictures are mostly equal, and imagehash brings scipy.
+    import imagehash
+
     bits = imagehash.phash(before, _HASH_SIDE) - imagehash.phash(now, _HASH_SIDE)
     if bits > _BITS_APART:
         return f"another picture: {bits} of {_HASH_SIDE**2} bits of its hash differ"
-    shades = int(np.abs(_coarse(before) - _coarse(now)).max())
+    coarse = [picture.resize(_COARSE, Image.Resampling.BOX) for picture in (before, now)]
+    shades = max(high for _, high in ImageChops.difference(*coarse).getextrema())
     if shades > _SHADES_APART:
         return f"another picture: a part of it differs by {shades} of 255 shades"
     return None
-
-
-def _coarse(picture: Image.Image) -> np.ndarray:
-    return np.asarray(picture.resize(_COARSE, Image.Resampling.BOX), dtype=int)
 
 
 def _size(picture: Image.Image) -> str:
