@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,14 +67,9 @@ class Lab:
     def _wait_for_kernel(self, page: Page) -> None:
         # Whoever runs a cell before the page is connected to a kernel is asked to choose one.
         front = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current").text_content()
-        request = urllib.request.Request(
-            f"{self.server.url}api/sessions",
-            headers={"Authorization": f"token {self.server.token}"},
-        )
         end = time.monotonic() + PATIENCE / 1000
         while time.monotonic() < end:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                kernels = {one["name"]: one["kernel"] for one in json.load(response)}
+            kernels = {one["name"]: one["kernel"] for one in self.server.ask("api/sessions")}
             kernel = kernels.get(front, {})
             if kernel.get("connections") and kernel["execution_state"] == "idle":
                 return

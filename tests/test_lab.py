@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -46,14 +45,6 @@ def taken_port():
         yield other.getsockname()[1]
 
 
-def get(server, path: str, token: str | None = None):
-    request = urllib.request.Request(
-        f"{server.url}{path}", headers={"Authorization": f"token {token}"} if token else {}
-    )
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return json.load(response)
-
-
 def test_it_serves_the_workbook_to_who_has_the_token(notebooks, home, tmp_path):
     rogue = home / "data" / "kernels" / "python3"
     rogue.mkdir(parents=True)
@@ -67,16 +58,14 @@ def test_it_serves_the_workbook_to_who_has_the_token(notebooks, home, tmp_path):
         assert "http://127.0.0.1:" in server.log.read_text(encoding="utf-8")
         assert len(server.token) > 20
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            get(server, "api/contents")
-        names = {entry["name"] for entry in get(server, "api/contents", server.token)["content"]}
+            urllib.request.urlopen(f"{server.url}api/contents", timeout=20)
+        names = {entry["name"] for entry in server.ask("api/contents")["content"]}
         assert names == {"000_start_here.ipynb", "103_storage_and_views.ipynb"}
-        kernel = get(server, "api/kernelspecs", server.token)["kernelspecs"]["python3"]
+        kernel = server.ask("api/kernelspecs")["kernelspecs"]["python3"]
         assert kernel["spec"]["display_name"] != "another"
-        news = get(
-            server, "lab/api/settings/@jupyterlab/apputils-extension:notification", server.token
-        )
+        news = server.ask("lab/api/settings/@jupyterlab/apputils-extension:notification")
         assert news["schema"]["properties"]["fetchNews"]["default"] == "false"
-        theme = get(server, "lab/api/settings/@jupyterlab/apputils-extension:themes", server.token)
+        theme = server.ask("lab/api/settings/@jupyterlab/apputils-extension:themes")
         assert theme["settings"]["theme"] == "JupyterLab Dark"
         log = server.log.read_text(encoding="utf-8")
     assert "2 chapters in" in log

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _SERVE = (
     "import sys; from pathlib import Path; from helpers.book import lab;"
@@ -28,6 +30,21 @@ class Server:
     url: str
     token: str
     log: Path
+
+    def ask(self, path: str, method: str = "GET", body: dict | None = None) -> Any:
+        """What the server answers, as JSON (None for an empty answer).
+
+        Raises:
+            OSError: it does not answer, or refuses.
+        """
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read() or b"null")
 
 
 @contextmanager
@@ -77,8 +94,11 @@ def _wait_for(lab: subprocess.Popen, info: Path, log: Path) -> Server:
     while lab.poll() is None and time.monotonic() < end:
         try:
             known = json.loads(info.read_text(encoding="utf-8"))
-            return Server(lab.pid, known["url"], known["token"], log)
-        except (FileNotFoundError, ValueError):
+            server = Server(lab.pid, known["url"], known["token"], log)
+            # The file is written a moment before the server answers.
+            server.ask("api/status")
+            return server
+        except (FileNotFoundError, ValueError, OSError):
             time.sleep(0.05)
     tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
     raise RuntimeError(f"JupyterLab did not come up:\n{tail}")
