@@ -7,7 +7,6 @@ import contextlib
 import inspect
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import nbformat
 import pytest
 
 from helpers.book.chapters import ROOT, chapters
+from helpers.book.kernel import kernel_environment
 from helpers.exercises import reader, store
 from helpers.exercises.check import grade
 from helpers.exercises.declare import FUNCTION_KINDS, Exercise, Wrong
@@ -121,10 +121,12 @@ def test_hints_and_solution_can_be_read(exercise, capsys):
 
 
 KEYS = """
-import json, sys
+import json, os, sys
+import torch
 from helpers.exercises.guess import plain
 from helpers.exercises.registry import chapters_with_exercises, exercises_of
 from helpers.exercises.run import call_key
+assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
 keys = {}
 for chapter in chapters_with_exercises():
     for exercise in exercises_of(chapter):
@@ -137,10 +139,9 @@ json.dump(keys, sys.stdout)
 def test_keys_are_the_same_twice_and_on_one_and_two_threads(tmp_path):
     on = {}
     for threads in ("1", "2"):
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "BOOK_HOME": str(tmp_path)}
         run = subprocess.run(
             [sys.executable, "-c", KEYS],
-            env=environment,
+            env=kernel_environment(str(tmp_path), int(threads)),
             cwd=ROOT,
             capture_output=True,
             text=True,

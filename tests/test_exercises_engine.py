@@ -451,6 +451,8 @@ def test_a_misconception_is_named_only_if_both_do_the_same():
     asked = program(wrong=[Wrong(refuses, "It refuses."), Wrong(lambda x: x, "unchanged")])
     assert grade(asked, refuses).misconception == "It refuses."
     assert grade(asked, _raises).misconception == "", "a ValueError is more than an Exception"
+    asked = program(wrong=[Wrong(_raises, "It refuses."), Wrong(lambda x: x, "unchanged")])
+    assert grade(asked, refuses).misconception == "", "an Exception is less than a ValueError"
 
 
 def test_what_an_answer_prints_stays_and_what_the_model_prints_does_not(capsys):
