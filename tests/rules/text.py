@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 
 from markdown_it import MarkdownIt
@@ -91,8 +91,13 @@ def tree(cell: NotebookNode) -> ast.Module:
         return ast.Module([], [])
 
 
+@cache
+def _parsed(source: str) -> list[Token]:
+    return _MARKDOWN.parse(source)
+
+
 def tokens(cell: NotebookNode) -> list[Token]:
-    return _MARKDOWN.parse(cell.source)
+    return _parsed(cell.source)
 
 
 def inline(cell: NotebookNode) -> list[Token]:
