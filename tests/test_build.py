@@ -1,5 +1,6 @@
 """The builder, on trivial chapters in a temporary book; only what must be run starts a kernel."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -74,8 +75,8 @@ def test_a_chapter_becomes_an_executed_notebook(book, monkeypatch, tmp_path, cap
         folder.mkdir(parents=True)
     spec = {"argv": ["false"], "display_name": "mine", "language": "python"}
     (kernels / "kernel.json").write_text(json.dumps(spec))
-    (startup / "00.py").write_text("print('from my profile')\n")
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(user / "jupyter"))
+    (startup / "00.py").write_text("mine = 1\n")
+    monkeypatch.setenv("JUPYTER_PATH", str(user / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(user / "ipython"))
     monkeypatch.setenv("BOOK_HOME", str(user / "progress"))
     pieces = (
@@ -85,7 +86,8 @@ def test_a_chapter_becomes_an_executed_notebook(book, monkeypatch, tmp_path, cap
     home = "print(sorted(os.listdir(os.environ['BOOK_HOME'])), os.path.basename(os.getcwd()))"
     source = (
         "# %% [markdown]\n# # 103 · Plain\n\n"
-        '# %% tags=["setup", "claim:C1"]\nimport os\nimport sys\n\nsys.executable\n\n'
+        '# %% tags=["setup", "claim:C1"]\nimport os\nimport sys\n\n'
+        'sys.executable, "mine" in globals()\n\n'
         f"# %%\n\n# %%\n{pieces}\n\n# %%\n{home}\n"
     )
     path = put(book, "103_plain", source)
@@ -102,7 +104,7 @@ def test_a_chapter_becomes_an_executed_notebook(book, monkeypatch, tmp_path, cap
     assert title.metadata == empty.metadata == {}
     assert setup.metadata == {"tags": ["setup", "claim:C1"]}
     assert [setup.execution_count, printed.execution_count, where.execution_count] == [1, 2, 3]
-    assert setup.outputs[0].data["text/plain"] == repr(sys.executable)
+    assert setup.outputs[0].data["text/plain"] == repr((sys.executable, False))
     assert [o.get("text") or o.data["text/plain"] for o in printed.outputs] == [
         "a\nb\n",
         "7",
@@ -162,7 +164,7 @@ def test_a_dead_kernel_is_named_and_its_children_end(book, capsys):
     assert not left_running(marker)
 
 
-def test_a_cell_that_ignores_interrupts_is_killed_with_its_children(book, capsys):
+def test_a_cell_that_ignores_interrupts_is_killed_with_its_children(book, capsys, caplog):
     marker = "endless-cell-child"
     endless = (
         "import signal\n\n"
@@ -174,6 +176,8 @@ def test_a_cell_that_ignores_interrupts_is_killed_with_its_children(book, capsys
     began = time.monotonic()
     assert main(["--limit", "4"], book) == 1
     assert time.monotonic() - began < 15
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
     said = capsys.readouterr().err
     assert "it took more than 4 s and was stopped in code cell 2" in said
     assert not left_running(marker)
@@ -278,6 +282,8 @@ def test_only_what_changed_is_run(book, unrun):
     assert ran() == []
     put(book, "103_a", PLAIN + "print(2)\n")
     assert ran() == ["103"]
+    put(book, "103_a", PLAIN.replace("\n\n", "\n\n\n") + "print(2)\n")
+    assert ran() == ["103"], "the digest in the notebook must be that of the source"
     for name in ("book/build.py", "draw.pyc", "__pycache__/draw.py", "exercises/.ex103.py.swp"):
         path = book.root / "helpers" / name
         path.parent.mkdir(exist_ok=True)
@@ -361,8 +367,12 @@ def test_two_builds_wait_for_each_other(book, capsys, unrun):
     assert capsys.readouterr().out.startswith("waiting for another build")
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "a.ipynb"
+    path.write_text("old")
+    with path.open() as reader:
+        builder.write_atomically(path, "older")
+        assert (reader.read(), path.read_text()) == ("old", "older")
     path.write_text("old")
 
     def no_space(descriptor):

@@ -408,7 +408,7 @@ class _Run:
             raise BuildError(f"the kernel died in {self._at()}") from None
         finally:
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.gather(task, return_exceptions=True)
         said = "".join(o.text for o in cell.outputs if o.get("name") == "stderr")
         if said:
             raise BuildError(
