@@ -376,9 +376,21 @@ def _draw_net(
         box = FancyBboxPatch((x - 0.6, y - 0.24), 1.2, 0.48, boxstyle=style, facecolor=fill)
         box.set_edgecolor(edge)
         axes.add_patch(box)
-        longest = len(max(data["label"].split("\n"), key=len))
+        label = _folded(data["label"])
+        longest = len(max(label.split("\n"), key=len))
         size = min(8.5, 122 / longest) * scale
-        axes.text(x, y, data["label"], ha="center", va="center", size=size)
+        axes.text(x, y, label, ha="center", va="center", size=size)
+
+
+def _folded(label: str) -> str:
+    """A long name in two lines, broken before the capital nearest to its middle."""
+    if "\n" in label or len(label) <= 17:
+        return label
+    capitals = [place for place, letter in enumerate(label) if letter.isupper() and place]
+    if not capitals:
+        return label
+    middle = min(capitals, key=lambda place: abs(place - len(label) / 2))
+    return f"{label[:middle]}\n{label[middle:]}"
 
 
 def _short(gradient: torch.Tensor) -> str:
@@ -486,6 +498,7 @@ def timeline(
     events: Sequence[tuple[str, str]] | Sequence[tuple[str, str, int, int]],
     caption: str,
     alt: str | None = None,
+    lanes: Sequence[str] | None = None,
 ) -> None:
     """Draw events in the order in which they came, one lane for each thing that they happen to.
 
@@ -495,16 +508,20 @@ def timeline(
             ``start``). A step is an order, not a time.
         caption: one sentence.
         alt: by default the events in words.
+        lanes: the lanes from top to bottom; by default in the order of their first events.
 
     Raises:
-        ValueError: there is no event, or a stop is not after its start.
+        ValueError: there is no event, one is on none of ``lanes``, or one stops before it starts.
     """
     if not events:
         raise ValueError("a timeline needs at least one event")
     spans = [
         event if len(event) == 4 else (*event, step, step + 1) for step, event in enumerate(events)
     ]
-    lanes = list(dict.fromkeys(span[0] for span in spans))
+    met = list(dict.fromkeys(span[0] for span in spans))
+    lanes = list(lanes or met)
+    if not set(met) <= set(lanes):
+        raise ValueError(f"events on {sorted(set(met) - set(lanes))}, but the lanes are {lanes}")
     last = max(span[3] for span in spans)
     figure, axes = canvas(_WIDEST, 0.42 * len(lanes) + 0.75)
     for lane, label, start, stop in spans:
@@ -535,6 +552,7 @@ def pictures(
     titles: Sequence[str] | None = None,
     columns: int = 4,
     width: float = _WIDEST,
+    same_scale: bool = False,
 ) -> None:
     """Show photographs or other images side by side, each at its own proportions.
 
@@ -546,6 +564,7 @@ def pictures(
         titles: one an image.
         columns: how many to a row.
         width: of the figure, in inches.
+        same_scale: draw the pixels of all images equally large, so that sizes can be compared.
 
     Raises:
         ValueError: no image, titles that do not fit, a tensor of another shape or value range.
@@ -553,15 +572,28 @@ def pictures(
     if not images or (titles is not None and len(titles) != len(images)):
         raise ValueError(f"{len(images)} images, {len(titles or [])} titles")
     across = min(columns, len(images))
-    down = -(-len(images) // across)
     arrays = [_pixels(image) for image in images]
-    tallest = max(array.shape[0] / array.shape[1] for array in arrays)
-    high = (width / across * min(tallest, 1.6) + (0.3 if titles else 0.1)) * down
-    figure, axes = canvas(width, high, down, across, squeeze=False)
+    rows = [arrays[start : start + across] for start in range(0, len(arrays), across)]
+    # In one scale every picture has the frame of the largest; otherwise each fills its own.
+    tall, wide = (max(array.shape[side] for array in arrays) for side in (0, 1))
+    shares = [
+        tall / wide if same_scale else max(array.shape[0] / array.shape[1] for array in row)
+        for row in rows
+    ]
+    heads = [0.05 + 0.16 * max(len(t.split("\n")) if t else 0 for t in titles or [""])] * len(rows)
+    heights = [
+        width / across * min(share, 1.6) + head for share, head in zip(shares, heads, strict=True)
+    ]
+    figure, axes = canvas(
+        width, sum(heights), len(rows), across, squeeze=False, height_ratios=heights
+    )
     for place, axis in enumerate(axes.flat):
         axis.set_axis_off()
         if place < len(arrays):
             axis.imshow(arrays[place], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            if same_scale:
+                axis.set_xlim(-0.5, wide - 0.5)
+                axis.set_ylim(tall - 0.5, -0.5)
             axis.set_title(titles[place] if titles else "", fontsize=9)
     show(figure, caption, alt)
 

@@ -372,6 +372,9 @@ def test_timeline_keeps_the_order(shown):
     draw.timeline([("net", "pre"), ("net", "forward"), ("relu", "forward")], "Three events.")
     axes = shown[0][1]["figure"]["facts"][0]
     assert axes["texts"] == ["pre", "forward", "forward"]
+    draw.timeline([("b", "x"), ("a", "y")], "Two lanes.", lanes=["a", "b"])
+    with pytest.raises(ValueError, match=r"events on \['b'\], but the lanes are \['a'\]"):
+        draw.timeline([("b", "x")], "No.", lanes=["a"])
     with pytest.raises(ValueError, match="not after its start"):
         draw.timeline([("a", "b", 3, 3)], "No.")
     with pytest.raises(ValueError, match="at least one event"):
