@@ -43,9 +43,11 @@ passes::
 
 An exercise whose answer is a class has a class as ``model``, and says with
 ``run=lambda answer, *case: answer(3)(*case)`` how it is used. A ``run`` that does not return what
-the answer returns passes a starter's ``...`` on, so that it is seen to be unsolved. A case's tensors may require a
-gradient; a list of tuples is deep-copied (strides and sharing survive), anything that cannot be
-copied is made by a function. Random numbers are seeded alike for every case of every program.
+the answer returns passes a starter's ``...`` on, so that it is seen to be unsolved.
+
+A case's tensors may require a gradient; a list of tuples is deep-copied (strides and sharing
+survive), anything that cannot be copied is made by a function. Random numbers are seeded alike for
+every case of every program.
 A result may hold tensors, numbers, strings, None, modules, numpy arrays and Pillow's pictures, in
 lists, tuples and dicts. A function, hook or iterator is not looked into: use it in ``run``.
 
