@@ -43,5 +43,6 @@ bench: setup
 	@$(BOOK) bench $(ARGS)
 
 clean:
-	@rm -rf .venv .cache .pytest_cache .ruff_cache
-	@echo "removed the environment and the caches; workbook/ and your progress are untouched"
+	@rm -rf .venv .pytest_cache .ruff_cache
+	@test ! -d .cache || find .cache -type f ! -name '*.adopted.py' -delete
+	@echo "removed the environment and the caches; workbook/, your progress and .cache/*.adopted.py stay"
