@@ -35,7 +35,7 @@ class StrictKernel(RunningKernel):
         startup_timeout: seconds.
 
     Raises:
-        RuntimeError: the kernel does not answer in time.
+        RuntimeError: the kernel does not answer in time; the message ends with its last words.
     """
 
     def __init__(self, folder: Path, startup_timeout: float = 60) -> None:
@@ -47,16 +47,24 @@ class StrictKernel(RunningKernel):
             for name, value in kernel_environment(str(home / "book")).items()
             if not name.startswith("PYTEST_")
         }
+        # Each kernel would compile what it imports, where no bytecode lies there yet.
+        environment.pop("PYTHONDONTWRITEBYTECODE")
         # The reader's own IPython profile may run anything at start.
         environment["IPYTHONDIR"] = str(home / "ipython")
-        self._stderr = (home / "stderr").open("w+", encoding="utf-8", errors="replace")
-        self.km, self.kc = start_new_kernel(
-            startup_timeout=startup_timeout,
-            kernel_name=CURRENT_ENV_KERNEL_NAME,
-            stderr=self._stderr,
-            cwd=str(folder),
-            env=environment,
-        )
+        with (home / "stderr").open("w+", encoding="utf-8", errors="replace") as stderr:
+            try:
+                self.km, self.kc = start_new_kernel(
+                    startup_timeout=startup_timeout,
+                    kernel_name=CURRENT_ENV_KERNEL_NAME,
+                    stderr=stderr,
+                    cwd=str(folder),
+                    env=environment,
+                )
+            except RuntimeError as error:
+                stderr.seek(0)
+                last = stderr.read().strip().splitlines()[-1:]
+                self._home.cleanup()
+                raise RuntimeError("\n".join([str(error), *last])) from None
         self.pid: int = self.km.provisioner.pid
         self._ensure_iopub_up()
 
@@ -82,7 +90,7 @@ class StrictKernel(RunningKernel):
             except Empty:
                 message = None
             if message is None and not self.is_alive():
-                raise KernelDied(self._last_words())
+                raise KernelDied(self._how_it_ended())
             if time.monotonic() > end:
                 raise OutOfTime(f"more than {limit:g} s")
             if message is None:
@@ -127,18 +135,14 @@ class StrictKernel(RunningKernel):
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        self._stderr.close()
         self._home.cleanup()
 
-    def _last_words(self) -> str:
-        status = self.km.provisioner.process.poll() if self.km.provisioner.process else None
+    def _how_it_ended(self) -> str:
+        process = self.km.provisioner.process
+        status = process.poll() if process else None
         if status is not None and status < 0:
-            cause = f"killed by {signal.Signals(-status).name}"
-        else:
-            cause = "its process ended" + ("" if status is None else f" with status {status}")
-        self._stderr.seek(0)
-        written = self._stderr.read().strip().splitlines()[-4:]
-        return "\n".join([cause, *written])
+            return f"killed by {signal.Signals(-status).name}"
+        return "its process ended" + ("" if status is None else f" with status {status}")
 
 
 def _session(pid: int) -> int | None:

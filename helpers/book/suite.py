@@ -1,0 +1,60 @@
+"""The suite: what ``make test`` runs once everything is set up, and CI with it.
+
+One run of pytest holds everything: the chapters under strict nbval, the tests, and the doctests of
+the helpers. Chapters run in parallel, one process a core, each kernel with one thread of torch.
+Every file goes to one process as a whole, the slowest first. Nothing is written to the tree but
+caches that git ignores.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from helpers.book.chapters import ROOT
+from helpers.book.kernel import kernel_environment
+
+EVERYTHING = ("notebooks", "tests", "helpers")
+# Sources are scripts of the chapters: to look for doctests in them would run them.
+NO_TESTS = ("notebooks/source", "helpers/book/jupyter")
+
+
+def main(argv: list[str]) -> int:
+    """Run the suite, or the part of it that ``argv`` asks for, and return pytest's status.
+
+    Args:
+        argv: options and paths for pytest, as in ``make test ARGS="-k storage"``; with a path,
+            relative to the book's folder, only that is run.
+    """
+    with tempfile.TemporaryDirectory(prefix="book-suite-", ignore_cleanup_errors=True) as home:
+        environment = kernel_environment(home)
+        # A fresh environment holds no bytecode, and without it each process compiles all of torch.
+        del environment["PYTHONDONTWRITEBYTECODE"]
+        return subprocess.run(command(argv), cwd=ROOT, env=environment).returncode
+
+
+def command(argv: list[str], root: Path = ROOT) -> list[str]:
+    """The call of pytest that is the suite.
+
+    >>> command(["tests/test_data.py", "-x"])[-2:]
+    ['tests/test_data.py', '-x']
+    """
+    asked = any((root / word.partition("::")[0]).exists() for word in argv)
+    return [
+        *(sys.executable, "-m", "pytest", "-p", "tests.nbval_strict", "--nbval"),
+        *("--doctest-modules", *(f"--ignore={path}" for path in NO_TESTS)),
+        *("-n", str(cores()), "--dist=loadfile", "--no-loadscope-reorder", "-q"),
+        *(() if asked else EVERYTHING),
+        *argv,
+    ]
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

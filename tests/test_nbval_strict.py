@@ -1,0 +1,250 @@
+"""The plugin's own workings: kernels, parallel runs, limits, pictures, skipped tests."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image, ImageDraw
+
+from helpers.book import suite
+from helpers.book.chapters import METADATA, ROOT
+from tests.nbval_strict import read_notebook
+from tests.strict import pictures
+from tests.strict.kernel import KernelDied, OutOfTime, StrictKernel
+from tests.strict.outputs import difference, normal, problems
+
+
+def notebook(path: Path, *sources: str) -> Path:
+    """A notebook whose cells put out nothing, as if it had been run."""
+    cells = [
+        new_code_cell(source, id=f"cell-{count}", execution_count=count)
+        for count, source in enumerate(sources, 1)
+    ]
+    nbformat.write(new_notebook(cells=cells, metadata=METADATA), path)
+    return path
+
+
+def run(
+    folder: Path, *arguments: str, cache: bool = False, **environment: str
+) -> subprocess.CompletedProcess:
+    """pytest with the plugin in another folder, with no configuration but the arguments."""
+    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", str(folder)]
+    command += ["-p", "tests.nbval_strict", "--color=no", *arguments]
+    if not cache:
+        command += ["-p", "no:cacheprovider"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    clean.pop("CI", None)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**clean, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_in_parallel_elsewhere_whatever_kernels_there_are(tmp_path):
+    book = tmp_path / "a book, copiée"
+    book.mkdir()
+    spec = tmp_path / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    broken = {"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(broken))
+    profile = tmp_path / "ipython" / "profile_default" / "startup"
+    profile.mkdir(parents=True)
+    (profile / "loud.py").write_text("print('hello from the profile'); raised = 1")
+    asks = (
+        "import os, sys",
+        f"assert os.path.samefile(sys.executable, {sys.executable!r})",
+        f"assert os.path.samefile(os.getcwd(), {str(book)!r})",
+        "assert not [name for name in os.environ if name.startswith('PYTEST')]",
+        "assert os.environ['OMP_NUM_THREADS'] == '1'",
+        "assert not os.path.exists(os.environ['BOOK_HOME'])",
+        "assert 'raised' not in globals()",
+    )
+    for number in (1, 2, 3):
+        notebook(book / f"90{number}_asks.ipynb", *asks)
+    done = run(
+        book,
+        *("--nbval", "-n2", "--dist=loadfile", "-q"),
+        JUPYTER_PATH=str(tmp_path / "jupyter"),
+        IPYTHONDIR=str(tmp_path / "ipython"),
+        BOOK_HOME=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "21 cells compared, 0 ignored, 0 figures compared, in 3 chapters" in done.stdout
+    assert done.stdout.rstrip().splitlines()[-1].startswith("21 passed")
+
+
+def test_slowest_first_and_deselected_cells_are_counted(tmp_path):
+    for name in ("quick", "slow", "unknown"):
+        notebook(tmp_path / f"{name}.ipynb", "one = 1", "two = 2")
+    (tmp_path / "test_a.py").write_text("def test_a(): pass")
+    known = tmp_path / ".pytest_cache" / "v" / "book" / "seconds"
+    known.parent.mkdir(parents=True)
+    known.write_text('{"slow.ipynb": 60, "quick.ipynb": 1, "test_a.py": 30}')
+    done = run(tmp_path, "--nbval", "-v", "-k", "cell-1 or test_a", cache=True)
+    files = [line.split("::")[0] for line in done.stdout.splitlines() if "::" in line]
+    assert list(dict.fromkeys(files)) == ["unknown.ipynb", "slow.ipynb", "test_a.py", "quick.ipynb"]
+    assert "1 ignored: deselected" in done.stdout
+    assert "3 cells compared, 3 ignored" in done.stdout
+    assert json.loads(known.read_text())["slow.ipynb"] < 60
+
+
+def test_a_chapter_has_a_hard_limit(tmp_path):
+    long = notebook(tmp_path / "long.ipynb", *["import time; time.sleep(0.8)"] * 6)
+    began = time.monotonic()
+    done = run(tmp_path, "--nbval", "--chapter-timeout=2", "-q", str(long))
+    assert "out of time: the chapter took more than 2 s; its kernel was killed" in done.stdout
+    assert "not run: stopped at cell 3 (cell-3)" in done.stdout
+    assert time.monotonic() - began < 30
+
+
+def test_what_loosens_nbval_is_refused(tmp_path):
+    done = run(tmp_path, "--nbval", "--nbval-lax")
+    assert done.returncode != 0
+    assert "compares every cell whole" in done.stderr
+
+
+SKIPPING = """
+import pytest
+
+def test_skipped(): pytest.skip("no browser")
+
+@pytest.mark.xfail
+def test_known(): assert False
+"""
+
+
+def test_a_skipped_test_fails_in_ci_and_only_there(tmp_path):
+    (tmp_path / "test_one.py").write_text(SKIPPING)
+    (tmp_path / "test_two.py").write_text('import pytest\npytest.importorskip("no_such_thing")')
+    at_home = run(tmp_path, "-q")
+    assert at_home.returncode == 0
+    assert "2 skipped, 1 xfailed" in at_home.stdout
+    parallel = ("-n2", "--dist=loadfile", "--continue-on-collection-errors")
+    in_ci = run(tmp_path, "-q", *parallel, CI="true")
+    assert in_ci.returncode != 0
+    assert in_ci.stdout.count(": no test may be skipped in CI") >= 2
+    assert "no browser" in in_ci.stdout
+    assert "no_such_thing" in in_ci.stdout
+    assert "1 failed, 1 xfailed, 1 error" in in_ci.stdout
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    running = StrictKernel(tmp_path)
+    yield running
+    running.stop()
+
+
+def test_a_kernel_keeps_its_numbers_and_names_late_output(kernel):
+    assert kernel.run("1 + 1", 20)[0]["data"] == {"text/plain": "2"}
+    assert kernel.run("Out[1], _", 20)[0]["data"] == {"text/plain": "(2, 2)"}
+    kernel.run("import threading\nthreading.Timer(0.3, print, ['late']).start()", 20)
+    time.sleep(1)
+    (late,) = kernel.run("pass", 20)
+    assert late["output_type"] == "late output"
+    assert "late" in problems(late)[0]
+
+
+def test_a_dead_kernel_is_named_within_seconds(kernel):
+    began = time.monotonic()
+    with pytest.raises(KernelDied, match="killed by SIGSEGV"):
+        kernel.run("import ctypes\nctypes.string_at(0)", 60)
+    assert time.monotonic() - began < 10
+
+
+def test_a_kernel_that_does_not_start_says_why(tmp_path, monkeypatch):
+    (tmp_path / "zmq.py").write_text("raise ImportError('zmq is broken here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="zmq is broken here"):
+        StrictKernel(tmp_path)
+
+
+def test_out_of_time_ends_the_kernel_and_its_children(tmp_path):
+    kernel = StrictKernel(tmp_path)
+    with pytest.raises(OutOfTime):
+        kernel.run("import subprocess\nsubprocess.run(['sleep', '985'])", 2)
+    children = kernel.processes()
+    assert [child.name() for child in children] == ["sleep"]
+    kernel.stop()
+    children[0].wait(5)
+    assert not kernel.is_alive()
+
+
+def png(*lines: tuple, size: tuple[int, int] = (400, 200), colour: str = "blue") -> str:
+    picture = Image.new("RGB", size, "white")
+    for line in lines:
+        ImageDraw.Draw(picture).line(line, fill=colour, width=3)
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+CURVE = [(20, 180), (200, 150), (380, 20)]
+
+
+def test_pictures_are_equal_that_differ_by_less_than_an_eye_sees():
+    moved = [(x + 0.5, y) for x, y in CURVE]
+    assert pictures.difference(png(CURVE), png(CURVE)) is None
+    assert pictures.difference(png(CURVE), png(moved)) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (png(CURVE[::-1], [(20, 20), (380, 180)]), "another picture"),
+        (png([(20, 20), (200, 50), (380, 180)]), "another picture"),
+        (png(CURVE, size=(400, 210)), "400 x 200 pixels, now it is 400 x 210"),
+        (png(), "new: the picture is blank"),
+        ("", "new: the picture is missing"),
+        ("AAAA", "new: the picture cannot be read"),
+    ],
+)
+def test_pictures_that_differ(other, says):
+    assert says in pictures.difference(png(CURVE), other)
+
+
+def test_outputs_are_compared_in_their_places():
+    def said(name: str, text: str) -> dict:
+        return {"output_type": "stream", "name": name, "text": text}
+
+    pieces = [said("stdout", "a"), said("stdout", "b\n"), said("stderr", "c"), said("stdout", "d")]
+    assert [output["text"] for output in normal(pieces)] == ["ab\n", "c", "d"]
+    assert difference(pieces, [said("stdout", "ab\n"), *pieces[2:]]) is None
+    swapped = [pieces[2], *pieces[:2], pieces[3]]
+    assert "stdout (ab) was stored, stderr (c) came" in difference(pieces, swapped)
+
+
+def test_a_widget_is_compared_by_its_text():
+    def widget(model: str, text: str) -> list[dict]:
+        view = {"model_id": model, "version_major": 2}
+        data = {"application/vnd.jupyter.widget-view+json": view, "text/plain": text}
+        return [{"output_type": "display_data", "metadata": {}, "data": data}]
+
+    assert difference(widget("a", "IntSlider(value=1)"), widget("b", "IntSlider(value=1)")) is None
+    assert difference(widget("a", "IntSlider(value=1)"), widget("a", "IntSlider(value=2)"))
+
+
+def test_lines_of_a_notebook_are_joined(tmp_path):
+    path = notebook(tmp_path / "n.ipynb", "a = 1\nb = 2")
+    assert read_notebook(path).cells[0].source == "a = 1\nb = 2"
+
+
+def test_the_suite_runs_everything_or_what_is_asked_for():
+    everything = suite.command(["-k", "storage"])
+    assert everything[-5:] == ["notebooks", "tests", "helpers", "-k", "storage"]
+    assert {"--nbval", "--dist=loadfile", "--doctest-modules"} < {*everything}
+    assert "notebooks" not in suite.command(["tests/test_data.py::test_one"])
