@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from helpers.book import lab
-from helpers.book.bench import serving
+from helpers.book.bench import SERVE, serving
 
 
 @pytest.fixture
@@ -67,12 +70,40 @@ def test_it_serves_the_workbook_to_who_has_the_token(notebooks, home, tmp_path):
         assert news["schema"]["properties"]["fetchNews"]["default"] == "false"
         theme = server.ask("lab/api/settings/@jupyterlab/apputils-extension:themes")
         assert theme["settings"]["theme"] == "JupyterLab Dark"
+        heard = psutil.Process(server.pid).net_connections()
+        assert {one.laddr.ip for one in heard if one.status == psutil.CONN_LISTEN} == {lab.HOST}
+        layout = {"data": {}, "metadata": {"id": "default"}}
+        server.ask("lab/api/workspaces/default", "PUT", layout)
+        assert list((mine / ".jupyter" / "workspaces").iterdir())  # not among the reader's own
         log = server.log.read_text(encoding="utf-8")
     assert "2 chapters in" in log
     assert server.token in log  # the address that a reader without a browser copies
     assert "/lab/tree/000_start_here.ipynb" in log
     with pytest.raises(ProcessLookupError):
         os.kill(server.pid, 0)
+
+
+def test_ctrl_c_at_a_terminal_stops_it_without_a_question(notebooks, home, tmp_path):
+    pty = pytest.importorskip("pty", reason="this system has no terminals of this kind")
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-c", SERVE, str(notebooks), str(tmp_path / "mine")]
+    environ = {**os.environ, "HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home)}
+    log = home / "log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, env=environ, stdin=terminal, stdout=output, stderr=output) as it,
+    ):
+        try:
+            end = time.monotonic() + 60
+            while b"?token=" not in log.read_bytes() and time.monotonic() < end:
+                time.sleep(0.1)
+            it.send_signal(signal.SIGINT)
+            assert it.wait(20) == 0
+        finally:
+            it.kill()
+            os.close(terminal)
+            os.close(ours)
+    assert "y/[n]" not in log.read_text(encoding="utf-8")
 
 
 def test_a_port_that_is_asked_for_and_taken_is_one_line(notebooks, tmp_path, capsys, taken_port):

@@ -295,3 +295,13 @@ def test_reading_something_else_is_an_error(tmp_path):
     (tmp_path / "x.ipynb").write_text('{"cells": [1]}')
     with pytest.raises(ValueError, match="not a notebook"):
         read(tmp_path / "x.ipynb")
+
+
+def test_content_ignores_which_run_it_was():
+    first, second = edition(), edition()
+    for run, notebook in ((1, first), (2, second)):
+        result = nbformat.v4.new_output(
+            "execute_result", data={"text/plain": "1"}, execution_count=run, metadata={"run": run}
+        )
+        notebook.cells[1].outputs = [result]
+    assert content(first) == content(second)

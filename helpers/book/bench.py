@@ -27,7 +27,7 @@ from typing import Any
 from helpers.book.kernel import THREADS, kernel_environment
 from helpers.book.workbook import NOTEBOOKS, ROOT, Problem, read
 
-_SERVE = (
+SERVE = (
     "import sys; from pathlib import Path; from helpers.book import lab;"
     "sys.exit(lab.main(['--no-browser', *sys.argv[3:]],"
     " notebooks=Path(sys.argv[1]), workbook=Path(sys.argv[2])))"
@@ -86,7 +86,7 @@ def serving(
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         **environment,
     }
-    command = [sys.executable, "-c", _SERVE, str(notebooks), str(workbook), *options]
+    command = [sys.executable, "-c", SERVE, str(notebooks), str(workbook), *options]
     with log.open("wb") as output:
         lab = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
     try:
