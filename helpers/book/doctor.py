@@ -383,7 +383,7 @@ def chapters(notebooks: Path = NOTEBOOKS) -> str:
         raise Trouble(
             f"not there: {', '.join(missing)}",
             "the notebooks were removed, or never built",
-            "git checkout -- notebooks || make notebooks",
+            f"git checkout -- notebooks/{missing[0]}.ipynb || make notebooks",
         )
     for name, path in sorted(built.items()):
         try:
