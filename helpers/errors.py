@@ -11,6 +11,7 @@ from contextlib import contextmanager
 # What a message may carry that differs from machine to machine, or from build to build.
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 _BUILD = re.compile(r"\s*\(Triggered internally at .*?\)")
+_CUDA_TYPE = re.compile(r"\btorch\.cuda\.(?=\w+Tensor\b)")
 _WIDTH = 92
 
 
@@ -76,7 +77,9 @@ def expect_warning(kind: type[Warning], part: str) -> Iterator[None]:
 
 
 def _steady(message: str) -> str:
-    return _BUILD.sub("", _ADDRESS.sub("0x…", message)).strip()
+    for pattern, steady in ((_ADDRESS, "0x…"), (_BUILD, ""), (_CUDA_TYPE, "torch.")):
+        message = pattern.sub(steady, message)
+    return message.strip()
 
 
 def _shown(kind: str, message: str, lines: int) -> str:

@@ -98,6 +98,13 @@ def test_expect_error_wraps_a_long_line(capsys):
     assert lines[2].endswith(" …")
 
 
+def test_expect_error_says_the_same_on_cuda(capsys):
+    with expect_error(RuntimeError, "[torch.FloatTensor [2]]"):
+        raise RuntimeError("modified: [torch.cuda.FloatTensor [2]]; use torch.cuda.empty_cache()")
+    out = capsys.readouterr().out
+    assert out == "RuntimeError: modified: [torch.FloatTensor [2]]; use torch.cuda.empty_cache()\n"
+
+
 def test_expect_warning_leaves_out_where_torch_was_built(capsys):
     with expect_warning(UserWarning, "leaf"):
         warnings.warn("a leaf. (Triggered internally at /build/x.h:488.)", stacklevel=1)
