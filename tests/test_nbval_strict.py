@@ -81,6 +81,7 @@ def test_in_parallel_elsewhere_whatever_kernels_there_are(tmp_path):
         JUPYTER_PATH=str(tmp_path / "jupyter"),
         IPYTHONDIR=str(tmp_path / "ipython"),
         BOOK_HOME=str(tmp_path),
+        BOOK_THREADS="1",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "21 cells compared, 0 ignored, 0 figures compared, in 3 chapters" in done.stdout
@@ -133,7 +134,7 @@ def test_a_skipped_test_fails_in_ci_and_only_there(tmp_path):
     at_home = run(tmp_path, "-q")
     assert at_home.returncode == 0
     assert "2 skipped, 1 xfailed" in at_home.stdout
-    parallel = ("-n2", "--dist=loadfile", "--continue-on-collection-errors")
+    parallel = ("-n1", "--dist=loadfile", "--continue-on-collection-errors")
     in_ci = run(tmp_path, "-q", *parallel, CI="true")
     assert in_ci.returncode != 0
     assert in_ci.stdout.count(": no test may be skipped in CI") >= 2

@@ -47,6 +47,8 @@ def difference(stored: str, fresh: str) -> str | None:
     Args:
         stored, fresh: PNG files in base64.
     """
+    if stored == fresh:
+        return None
     pictures = []
     for name, payload in (("stored", stored), ("new", fresh)):
         try:
@@ -56,8 +58,6 @@ def difference(stored: str, fresh: str) -> str | None:
         if is_blank(picture):
             return f"{name}: the picture is blank"
         pictures.append(picture)
-    if stored == fresh:
-        return None
     before, now = pictures
     if before.size != now.size:
         return f"the picture was {_size(before)} pixels, now it is {_size(now)}"
