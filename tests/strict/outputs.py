@@ -153,13 +153,14 @@ def _value_difference(name: str, before: object, now: object) -> str | None:
 def _text_difference(name: str, before: str, now: str) -> str | None:
     if before == now:
         return None
-    old, new = before.splitlines(keepends=True), now.splitlines(keepends=True)
-    # A missing line end is a difference like any other, but would look like none.
-    lines = [
-        line.rstrip("\n") if line.endswith("\n") else line + " (no line end)"
-        for line in difflib.unified_diff(old, new, "stored", "now", n=1)
-    ][2:]
-    shown = [line.replace("\n", "")[:160] for line in lines[:14]]
+    old, new = before.splitlines(), now.splitlines()
+    if before.endswith("\n") != now.endswith("\n"):
+        # A missing line end is a difference like any other, but would look like none.
+        for lines, text in ((old, before), (new, now)):
+            if lines and not text.endswith("\n"):
+                lines[-1] += " (no line end)"
+    lines = list(difflib.unified_diff(old, new, "stored", "now", lineterm="", n=1))[2:]
+    shown = [line[:160] for line in lines[:14]]
     if len(lines) > len(shown):
         shown.append(f"… and {len(lines) - len(shown)} lines more")
     return "\n".join([f"{name} differs (- stored, + now)", *shown])
