@@ -7,7 +7,7 @@ not given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -546,7 +546,7 @@ def timeline(
 
 
 def pictures(
-    images: Sequence[Any],
+    images: Iterable[Any],
     caption: str,
     alt: str,
     titles: Sequence[str] | None = None,
@@ -558,7 +558,7 @@ def pictures(
 
     Args:
         images: PIL images, or tensors of shape (C, H, W) or (H, W): uint8 in 0 to 255 or floating
-            point in 0 to 1 (C is 1 or 3; one channel is shown in grey).
+            point in 0 to 1 (C is 1 or 3; one channel is shown in grey). A batch is such a sequence.
         caption: one sentence.
         alt: what is to be seen; a picture cannot be put into words from its pixels.
         titles: one an image.
@@ -569,6 +569,7 @@ def pictures(
     Raises:
         ValueError: no image, titles that do not fit, a tensor of another shape or value range.
     """
+    images = list(images)
     if not images or (titles is not None and len(titles) != len(images)):
         raise ValueError(f"{len(images)} images, {len(titles or [])} titles")
     across = min(columns, len(images))

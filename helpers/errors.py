@@ -8,10 +8,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What a message may carry that differs from machine to machine, or from build to build.
-_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
-_BUILD = re.compile(r"\s*\(Triggered internally at .*?\)")
-_CUDA_TYPE = re.compile(r"\btorch\.cuda\.(?=\w+Tensor\b)")
+# What a message may carry that differs between machines, runs, builds, or versions of torch.
+_STEADY = (
+    (re.compile(r"\b0x[0-9a-f]{6,}\b"), "0x…"),
+    (re.compile(r"\b(pid(?:\(s\))?:? )\d+(?:, \d+)*"), r"\1…"),
+    (re.compile(r"\s*\(Triggered internally at .*?\)"), ""),
+    (re.compile(r"\btorch\.cuda\.(?=\w+Tensor\b)"), "torch."),
+    (re.compile(r"\b(\w+Function)Backward\b"), r"\1"),
+)
 _WIDTH = 92
 
 
@@ -77,7 +81,7 @@ def expect_warning(kind: type[Warning], part: str) -> Iterator[None]:
 
 
 def _steady(message: str) -> str:
-    for pattern, steady in ((_ADDRESS, "0x…"), (_BUILD, ""), (_CUDA_TYPE, "torch.")):
+    for pattern, steady in _STEADY:
         message = pattern.sub(steady, message)
     return message.strip()
 
