@@ -1,1 +1,1 @@
-"""The book's own machinery: set up, build, adopt, open, diagnose, measure. No chapter imports it."""
+"""The book's own machinery: set up, build, adopt, open, diagnose. No chapter imports it."""

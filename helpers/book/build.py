@@ -375,13 +375,12 @@ class _Run:
 
     async def _start(self, client: NotebookClient) -> None:
         # A profile of the user's own must not reach into a build.
-        own = {"IPYTHONDIR": str(self._scratch / "ipython")}
         log = self._scratch / "kernel.log"
         try:
             with open(log, "wb") as said:
                 await client.async_start_new_kernel(
                     cwd=str(self._book.notebooks),
-                    env={**kernel_environment(str(self._home)), **own},
+                    env=kernel_environment(str(self._home)),
                     stdout=said,
                     stderr=said,
                 )

@@ -13,7 +13,8 @@ def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
     """The environment variables to start a kernel with.
 
     Args:
-        home: an empty folder that takes the place of the reader's own progress (BOOK_HOME).
+        home: an empty folder that takes the place of the reader's own progress (BOOK_HOME); it
+            lies in a temporary folder, since IPython gets one beside it.
         threads: the number of threads torch may use; by default BOOK_THREADS, else 1.
     """
     count = str(threads or os.environ.get("BOOK_THREADS") or 1)
@@ -21,7 +22,8 @@ def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
         **os.environ,
         **dict.fromkeys(THREADS, count),
         "BOOK_HOME": home,
+        # The reader's own IPython profile may run anything at start.
+        "IPYTHONDIR": f"{home}-ipython",
         "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "NO_COLOR": "1",
     }

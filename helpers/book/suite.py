@@ -30,9 +30,7 @@ def main(argv: list[str]) -> int:
             relative to the book's folder, only that is run.
     """
     with tempfile.TemporaryDirectory(prefix="book-suite-", ignore_cleanup_errors=True) as home:
-        environment = kernel_environment(home)
-        # A fresh environment holds no bytecode, and without it each process compiles all of torch.
-        del environment["PYTHONDONTWRITEBYTECODE"]
+        environment = kernel_environment(os.path.join(home, "book"))
         return subprocess.run(command(argv), cwd=ROOT, env=environment).returncode
 
 
@@ -44,7 +42,7 @@ def command(argv: list[str], root: Path = ROOT) -> list[str]:
     """
     asked = any((root / word.partition("::")[0]).exists() for word in argv)
     return [
-        *(sys.executable, "-m", "pytest", "-p", "tests.nbval_strict", "--nbval"),
+        *(sys.executable, "-m", "pytest", "--nbval"),
         *("--doctest-modules", *(f"--ignore={path}" for path in NO_TESTS)),
         *("-n", str(cores()), "--dist=loadfile", "--no-loadscope-reorder", "-q"),
         *(() if asked else EVERYTHING),

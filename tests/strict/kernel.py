@@ -47,10 +47,6 @@ class StrictKernel(RunningKernel):
             for name, value in kernel_environment(str(home / "book")).items()
             if not name.startswith("PYTEST_")
         }
-        # Each kernel would compile what it imports, where no bytecode lies there yet.
-        environment.pop("PYTHONDONTWRITEBYTECODE")
-        # The reader's own IPython profile may run anything at start.
-        environment["IPYTHONDIR"] = str(home / "ipython")
         with (home / "stderr").open("w+", encoding="utf-8", errors="replace") as stderr:
             try:
                 self.km, self.kc = start_new_kernel(
