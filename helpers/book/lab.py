@@ -106,7 +106,8 @@ def port_problem(port: int) -> str | None:
         except OSError as error:
             why = "is taken by another program" if error.errno == errno.EADDRINUSE else "is refused"
             cure = "Leave --port out to get the next free one, or name another"
-            return f"port {port} {why} ({error.strerror}). {cure}: make lab ARGS='--port 8899'"
+            other = port + 1 if 1024 <= port < 65535 else 8899
+            return f"port {port} {why} ({error.strerror}). {cure}: make lab ARGS='--port {other}'"
     return None
 
 
