@@ -117,6 +117,10 @@ def _same_ignoring_stride(cells, kernel, stride, dilation):
     return extra // 2, extra - extra // 2
 
 
+def _same_on_both_sides(cells, kernel, stride, dilation):
+    return dilation * (kernel - 1) // 2, dilation * (kernel - 1) // 2
+
+
 def _same_extra_in_front(cells, kernel, stride, dilation):
     before, after = same_padding(cells, kernel, stride, dilation)
     return after, before
@@ -142,6 +146,7 @@ EXERCISES = [
         key=two_axes,
         wrong=[
             Wrong((15, 13), "The stride is a pair: columns move by the second number, 3."),
+            Wrong((16, 10), "A step that does not fit makes no place: round down."),
             Wrong((15.5, 9.333), "A place is there or it is not: round down."),
             Wrong((14, 8), "The first window starts at 0 and counts too: add 1 at the end."),
             Wrong((15, 8), "Padding stands on both sides of the columns as well."),
@@ -161,6 +166,7 @@ EXERCISES = [
         wrong=[
             Wrong([2, 5, 8], "A window that starts at 9 would need a cell 10: does it fit?"),
             Wrong([9], "The end is one loss; the stride is longer than the window as well."),
+            Wrong([2, 5], "These lie between two windows. And which are lost at the end?"),
             Wrong([8, 9], "These are lost at the end. What lies between two windows?"),
             Wrong([0, 1, 3, 4, 6, 7], "These are the cells that are read."),
         ],
@@ -247,7 +253,7 @@ EXERCISES = [
             ),
             Wrong(
                 _filtered_swapped,
-                "conv2d takes the padding of the rows first.",
+                "Rows and columns are swapped: conv2d takes the rows first, F.pad the columns.",
                 shows="shape",
             ),
             Wrong(
@@ -309,6 +315,11 @@ EXERCISES = [
             Wrong(
                 _same_ignoring_stride,
                 "That keeps the size at stride 1. With a stride, fewer cells are needed.",
+                shows="values",
+            ),
+            Wrong(
+                _same_on_both_sides,
+                "That suits odd kernels at stride 1. Ask first how many cells are missing.",
                 shows="values",
             ),
             Wrong(

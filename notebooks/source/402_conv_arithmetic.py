@@ -148,7 +148,7 @@ assert F.conv2d(blank(8, 8), ones, stride=2).shape[-1] == math.floor(promised) =
 # Padding (填充) lays extra cells around the input before the window moves. How many rows
 # does `padding=1` add to a picture? Three of the notes answer: one says that 3 by 3
 # becomes 5 by 5, one that 32 by 32 becomes 34 by 34, and one that W becomes W + 1. They
-# cannot all be right. **Predict** the sizes:
+# cannot all be right. `F.pad` takes a number for each side. **Predict** the sizes:
 
 # %% tags=["predict", "claim:C545", "claim:C216"]
 ring = F.pad(torch.ones(1, 1, 3, 3), (1, 1, 1, 1))
@@ -197,8 +197,8 @@ dict(zip(map(str, choices), sizes, strict=True))
 
 # %% [markdown]
 # Dilation (空洞卷积) pulls the points of the kernel apart. To see which cells a window
-# reads, ask for a gradient (梯度): that of one output cell is 1 at each cell that it
-# added up, and 0 elsewhere.
+# reads, ask for a gradient (梯度): with a kernel of ones, that of one output cell is 1 at
+# each cell that it added up, and 0 elsewhere.
 
 
 # %%
@@ -317,12 +317,12 @@ assert fits + refused == 2880
 fits, refused
 
 # %% [markdown]
-# No exception in 2,880 pictures. Where the window is longer than the padded axis, the
+# All 2,880 pictures agree. Where the window is longer than the padded axis, the
 # formula gives 0 or less and torch raises an error, and nowhere else. (The notes write
 # the formula of the documentation, which adds 1 before it rounds down. For a whole
 # number that is the same.)
 
-# %%
+# %% tags=["claim:C555"]
 for n, k, s, p, d in rows:
     assert math.floor((n + 2 * p - d * (k - 1) - 1) / s + 1) == out_size(n, k, s, p, d)
 
@@ -359,21 +359,21 @@ assert stairs[2] == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5]
 # %%
 fig, ax = canvas(6, 2.6)
 for s in (1, 2, 3):
-    ax.plot(range(3, 16), stairs[s - 1], "o-", markersize=4, label=f"stride {s}")
+    ax.step(range(3, 16), stairs[s - 1], "o-", ms=4, where="post", label=f"stride {s}")
 ax.set(xlabel="cells in", ylabel="cells out")
 ax.legend()
 show(
     fig,
     caption="A stride makes a staircase: at 3, three sizes in a row share an output.",
-    alt="Output size against input sizes 3 to 15. Stride 1 is a straight line to 13; "
-    "stride 2 rises at every second size, to 7; stride 3 at every third, to 5.",
+    alt="Output size against input sizes 3 to 15, in steps. Stride 1 rises at every "
+    "size, to 13; stride 2 at every second, to 7; stride 3 at every third, to 5.",
 )
 
 # %% [markdown]
 # A step of the staircase is as wide as the stride. From the output alone nobody can say
 # which of the sizes came in.
 #
-# Two kinds of number are refused whatever the size:
+# Some numbers are refused whatever the size:
 
 # %%
 with expect_error(RuntimeError, "non-positive stride"):
@@ -407,16 +407,17 @@ with expect_error(ValueError, "not supported for strided convolutions"):
 
 # %% [markdown]
 # And even kernels? Two ones on the cells 1, 2, 3, 4 need one extra cell, and padding
-# comes in twos:
+# comes in pairs:
 
 # %%
 four, pair = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), torch.ones(1, 1, 2)
-[F.conv1d(four, pair, padding=p).int().tolist() for p in (0, 1)]
+[F.conv1d(four, pair, padding=p).flatten().int().tolist() for p in (0, 1)]
 
 # %% [markdown]
-# Three sums or five. `"same"` gives four, and a warning. (Torch warns once a session;
-# `set_warn_always` lets you run the cell again.) **Predict** which of the five sums is
-# left out:
+# Three sums or five. `"same"` gives four, and a warning. It halves the extra cells
+# between both ends; where that leaves an odd one, it goes to the end. **Predict** which
+# of the five sums is left out. (Torch gives this warning once a session;
+# `set_warn_always` lets you run the cell again.)
 
 # %% tags=["predict"]
 from helpers import expect_warning
@@ -425,12 +426,11 @@ torch.set_warn_always(True)
 with expect_warning(UserWarning, "zero-padded copy of the input"):
     same = F.conv1d(four, pair, padding="same")
 torch.set_warn_always(False)
-same.int().tolist()
+same.flatten().int().tolist()
 
 # %% [markdown]
-# The 4 at the end is 4 + 0: the extra zero stands behind the last cell, for which torch
-# may copy the input. In general the cells are halved between both ends, and an odd one
-# goes to the end:
+# The 4 at the end is 4 + 0: the one extra zero stands behind the last cell, for which
+# torch may copy the input. The same rule for 18 kernels, even and odd:
 
 # %%
 import warnings
@@ -465,7 +465,7 @@ draw.grid(
     titles=["kernel 2, five layers", "kernel 3, two layers"],
     highlight=[layer > 0 for layer in layers],
     columns=1,
-    caption="One layer a row: the even kernel draws the picture to the left.",
+    caption="Below the input, one layer a row: the even kernel pulls it to the left.",
 )
 
 # %% [markdown]
@@ -486,8 +486,8 @@ assert ((odd[-1] * place).sum() / odd[-1].sum()).item() == 6.0
 #
 # A note says that padding surrounds a picture with zeros, and that `padding_mode` takes
 # `"zeros"` and `"circular"` only. Two more have joined them. Here each of the four pads
-# the same nine cells, numbered from 1, by two on every side. **Predict** what stands to
-# the left of the 1 in each:
+# the same nine cells, numbered from 1, by two on every side; a fifth name is refused.
+# **Predict** what stands to the left of the 1 in each:
 
 # %% tags=["predict", "claim:C553"]
 modes = {"zeros": "constant"} | {m: m for m in ("reflect", "replicate", "circular")}
@@ -511,7 +511,7 @@ for ax, (name, margin) in zip(axes, margins.items(), strict=True):
     ax.set_axis_off()
 show(
     fig,
-    caption="Number and colour of a margin cell tell where it was copied from.",
+    caption="Number and colour tell where a cell was copied from; a 0 is made up.",
     alt="Four grids of 7 by 7 with the same framed 3 by 3 in the middle. Around it are "
     "zeros; mirrored cells; the nearest edge cell; the cells of the opposite side.",
 )
@@ -535,7 +535,7 @@ for mode, places in source.items():
 
 # %% [markdown]
 # A mirror needs something to show. `reflect` has one cell less to offer than the axis
-# is long, and `circular` goes round once at most:
+# is long, `circular` goes round once at most, and `replicate` never runs out:
 
 # %%
 three = torch.arange(3.0).reshape(1, 1, 3)
@@ -560,7 +560,7 @@ assert torch.equal(nn.ReflectionPad2d(2)(numbered), margins["reflect"])
 # %% [markdown]
 # So "padding always means zeros" is true of the default only, and a note that
 # recommends `ReflectionPad2d` against the ring of zeros is right. Blur a photograph,
-# and you can see the ring:
+# and you can see the ring. (Its three colours go in as a batch of three.)
 
 # %%
 from helpers import load_picture
@@ -612,9 +612,9 @@ draw.grid(
 
 # %% [markdown]
 # A corner counts once, a cell in the middle nine times. With stride 2 a whole row and a
-# whole column have no gradient. How many rows are lost? The last window ends where the
-# room was rounded down, so the remainder `room % stride` is left over at the end, and
-# the padding there goes first:
+# whole column have no gradient. How many rows are lost, while the stride is no longer
+# than the kernel? The last window ends where the room was rounded down, so the remainder
+# `room % stride` is left over at the end, and the padding there goes first:
 
 # %%
 for cells, k, s, p in itertools.product(range(5, 12), (2, 3, 5), (1, 2, 3), (0, 1, 2)):
@@ -638,14 +638,15 @@ assert torch.equal(F.conv1d(loud, triple, stride=2), out)
 
 # %% [markdown]
 # At the end at most `stride - 1` rows go missing. Holes inside are worse, and need no
-# remainder. **Predict** how many of 64 cells are read by a kernel of 3 with stride 2
-# and dilation 2:
+# remainder: below, the last window ends on the last cell. **Predict** how many of 49
+# cells are read by a kernel of 3 with stride 2 and dilation 2:
 
 # %% tags=["predict"]
 gaps = {
-    "kernel 1, stride 2": reads(8, 1, stride=2),
-    "kernel 3, stride 2, dilation 2": reads(8, 3, stride=2, dilation=2),
+    "kernel 1, stride 2": reads(7, 1, stride=2),
+    "kernel 3, stride 2, dilation 2": reads(7, 3, stride=2, dilation=2),
 }
+assert all(counts[-1, -1] > 0 for counts in gaps.values())
 assert [int((counts > 0).sum()) for counts in gaps.values()] == [16, 16]
 draw.grid(
     *gaps.values(),
@@ -656,10 +657,36 @@ draw.grid(
 
 # %% [markdown]
 # In the right one every start is even and every step is even, so no window ever lands
-# on an odd row or column. Nine weights on a quarter of the picture, and the shape of
-# the output gives no hint.
-#
-# **Rule.** If a pixel must count, look at the gradient of the sum, not at the shape.
+# on an odd row or column. The shape of the output gives no hint. On a large picture nine
+# weights look at little more than a quarter of it:
+
+# %%
+large = reads(63, 3, stride=2, dilation=2) > 0
+assert 0.25 < large.double().mean() < 0.26
+
+# %% [markdown]
+# Away from the borders holes have two causes: a stride longer than the kernel, as on the
+# left, or a factor common to stride and dilation, as on the right. For a kernel of 5 and
+# strides up to 4, only the second remains:
+
+# %%
+for s, d in itertools.product(range(1, 5), repeat=2):
+    inside = reads(41, 5, stride=s, dilation=d)[16:25, 16:25]
+    assert (inside == 0).any() == (math.gcd(s, d) > 1)
+
+# %% [markdown]
+# While a model trains, the gradient need not tell. Behind `BatchNorm2d` that of the sum
+# is 0 everywhere, since normalised outputs have the same sum whatever you put in:
+
+# %%
+photo = (torch.arange(64.0).reshape(1, 1, 8, 8) % 7).requires_grad_()
+normed = nn.Sequential(nn.Conv2d(1, 1, 3, stride=2), nn.BatchNorm2d(1))
+normed(photo).sum().backward()
+assert photo.grad.abs().max() < 1e-9
+
+# %% [markdown]
+# **Rule.** If a pixel must count, look not at the shape but at the gradient of the sum,
+# with all weights set to 1.
 
 # %% [markdown]
 # ## Where it goes wrong
@@ -674,8 +701,9 @@ with expect_error(RuntimeError, "dilation should be greater than zero"):
     layer(seven.cpu())
 
 # %% [markdown]
-# **An even kernel beside a shortcut.** `kernel // 2` is a popular recipe for padding,
-# and gives one cell too many if the kernel is even:
+# **An even kernel in a residual block.** `kernel // 2` is a popular recipe for padding.
+# It gives one cell too many if the kernel is even, and then the output cannot be added
+# to the input:
 
 # %%
 wrong = F.conv2d(seven, torch.ones(1, 1, 4, 4), padding=4 // 2)
@@ -714,10 +742,11 @@ with expect_error(RuntimeError, "Kernel size can't be greater"):
 # Prefer odd kernels, and write the padding as a number, `dilation * (kernel - 1) // 2`:
 # it is also accepted where a later edit adds a stride. With strides, choose input sizes
 # that leave no remainder, or accept the loss knowingly. Keep stride and dilation free
-# of a common factor. If borders matter, as in medical or satellite pictures, compare
-# `reflect` or `replicate` with zeros on your own data; for panoramas and other periodic
-# axes `circular` says the truth. In a real model, send one batch of zeros through and
-# assert the shapes; then ask `x.grad` of a sum once to see what is read.
+# of a common factor, and the kernel no shorter than the stride. If borders matter,
+# compare `reflect` or `replicate` with zeros on your own data; for panoramas and other
+# periodic axes `circular` says the truth. In a real model, send one batch of zeros
+# through and assert the shapes. To see what is read, chain copies of its convolutions,
+# set their weights to 1, and ask for the gradient of the sum.
 
 # %% [markdown]
 # ## Summary
@@ -732,10 +761,12 @@ with expect_error(RuntimeError, "Kernel size can't be greater"):
 #   ([drawn](#Which-padding-keeps-the-size?)).
 # - Four modes fill the margin: with zeros, a mirror, the edge, or the far side
 #   ([drawn](#What-stands-in-the-margin?)).
-# - Rounding down loses up to stride - 1 rows, and a stride can skip cells everywhere:
+# - Rounding down loses up to stride - 1 rows, and a stride longer than the kernel, or
+#   with a factor in common with the dilation, skips cells everywhere: with weights of 1
 #   the gradient of the sum is 0 there ([counted](#Which-cells-does-nobody-read?)).
-# - `dilation=0`, `kernel // 2` for an even kernel, the order of `F.pad` and another
-#   rounding each give a wrong count ([cases](#Where-it-goes-wrong)).
+# - `dilation=0` raises when the layer is used; `kernel // 2` for an even kernel, the
+#   order of `F.pad` and another rounding give wrong sizes
+#   ([cases](#Where-it-goes-wrong)).
 
 # %% [markdown]
 # ## Exercises
@@ -838,7 +869,7 @@ exercise("402.6").check(same_padding)
 # layer of a model that somebody else wrote, and compare it with your count.
 #
 # - [A guide to convolution arithmetic](https://arxiv.org/abs/1603.07285), by Dumoulin
-#   and Visin: every case of this chapter with a drawing, and transposed convolutions.
+#   and Visin: padding, stride and dilation in drawings, and transposed convolutions.
 # - [Mind the pad](https://arxiv.org/abs/2010.02178), by Alsallakh and others: what
 #   unread rows and zero margins do to trained networks.
 # - [Conv2d](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html): the
