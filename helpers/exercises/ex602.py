@@ -248,6 +248,10 @@ EXERCISES = [
                 "The crop throws the reflected margin away before the turn needs it.",
             ),
             Wrong(
+                ["shrink", "pad", "turn", "crop"],
+                "A mirror of 120 pixels needs a picture of more than 120.",
+            ),
+            Wrong(
                 ["crop", "pad", "turn", "shrink"],
                 "Nothing cuts the corners off that the turn leaves black.",
             ),
