@@ -52,7 +52,7 @@ def what_becomes_of_it():
         except RuntimeError:
             words.append("refused")
         else:
-            words.append("unharmed" if torch.equal(x.grad, right) else "wrong")
+            words.append("unharmed" if torch.equal(x.grad, right) else "silently wrong")
     return words
 
 
@@ -91,6 +91,10 @@ def _best_of_the_caller(w, steps):
 
 def _best_is_the_last(w, steps):
     return _walk(w.clone().requires_grad_(), steps, lambda w: w.detach())
+
+
+def _best_on_record(w, steps):
+    return _walk(w.detach().clone().requires_grad_(), steps, lambda w: w.clone())
 
 
 def _best_as_list(w, steps):
@@ -251,7 +255,7 @@ EXERCISES = [
         key=what_becomes_of_it,
         wrong=[
             Wrong(
-                ["refused", "wrong", "wrong", "unharmed"],
+                ["refused", "silently wrong", "silently wrong", "unharmed"],
                 "An addition saves nothing. What could a write through .data spoil?",
             ),
             Wrong(
@@ -259,11 +263,19 @@ EXERCISES = [
                 "Who counts a write through .data?",
             ),
             Wrong(
-                ["unharmed", "wrong", "unharmed", "unharmed"],
+                ["refused", "wrong", "unharmed", "unharmed"],
+                "All are right if you mean silently wrong: write it in full.",
+            ),
+            Wrong(
+                ["refused", "refused", "refused", "unharmed"],
+                "Who counts a write through .data? And what did the addition save?",
+            ),
+            Wrong(
+                ["unharmed", "silently wrong", "unharmed", "unharmed"],
                 "detach shares the memory that exp saved, and the counter.",
             ),
             Wrong(
-                ["refused", "wrong", "unharmed", "refused"],
+                ["refused", "silently wrong", "unharmed", "refused"],
                 "The clone has memory of its own, so exp keeps what it saved.",
             ),
         ],
@@ -271,7 +283,7 @@ EXERCISES = [
             "Ask three things: was s saved, is its memory shared, is its counter shared?",
             "Nothing saved, or no memory shared: unharmed. Else the counter decides.",
         ],
-        explanation="Saved and shared is refused if it is counted, and wrong if it is not.",
+        explanation="Saved and shared: refused if it is counted, silently wrong if it is not.",
     ),
     Exercise(
         id="204.4",
@@ -304,6 +316,11 @@ EXERCISES = [
                 "The caller's w is safe, but what you keep shares memory with your own w.",
                 shows="values",
             ),
+            Wrong(
+                _best_on_record,
+                "A clone alone is still in the graph: a record free of ties is detached, too.",
+                shows="gradient",
+            ),
         ],
         hints=[
             "Which two tensors stand on the memory of another that will be written to?",
@@ -332,7 +349,7 @@ EXERCISES = [
         wrong=[
             Wrong(
                 _sign_alone,
-                "The slope of sign is 0 everywhere. If you added tanh and took it away again, "
+                "torch gives sign the slope 0. If you added tanh and took it away again, "
                 "detach the part that is taken away.",
                 shows="gradient",
             ),

@@ -147,7 +147,7 @@ assert a.grad is not None
 
 # %% [markdown]
 # Still the notes recommend `detach`. The reason is a third tie, beside memory and graph:
-# every tensor has a version counter (版本计数器), and an in-place operation adds 1.
+# a tensor has a version counter (版本计数器), to which an in-place operation adds 1.
 # **Predict** what `out` counts after one `zero_()` through each of the two:
 
 # %% tags=["predict", "claim:C020", "claim:C158"]
@@ -163,26 +163,27 @@ counted
 
 # %% [markdown]
 # Both wrote zeros into `out`. `detach` shares its counter with `out`, `.data` brings one
-# of its own. The notes think that autograd follows the write to `c`. It follows nothing,
-# for `c` has no node; it compares two numbers, later. Here is why it must:
+# of its own. The notes think that autograd follows the write. It follows nothing, for
+# `new` has no node; it compares two numbers, later. Here is why it must:
 
 # %%
 out = a.sigmoid()
 assert shares_storage(out.grad_fn._saved_result, out)
 
 # %% [markdown]
-# The node of a sigmoid computes its slope from its own result, and what it saved for that
-# is no copy. Whoever writes into `out` writes into the node's notes. So the node
-# saved the version as well, and `backward` compares:
+# The node of a sigmoid computes its slope from its own result, as `out * (1 - out)`, and
+# what it saved for that is no copy. Whoever writes into `out` writes into the node's
+# papers. So the node saved the version as well, and `backward` compares:
 
 # %% tags=["claim:C160"]
 out.detach().zero_()
-with expect_error(RuntimeError, "is at version 1; expected version 0", lines=1):
+with expect_error(RuntimeError, "is at version 1; expected version 0 instead", lines=1):
     out.sum().backward()
 
 # %% [markdown]
-# Refused, as the notes say. Now the same through `.data`. **Predict** the gradient; the
-# right one is 0.197, 0.105, 0.0452:
+# Refused, as the notes say. The message is cut short here. As our cell requires, it goes
+# on: *is at version 1; expected version 0 instead*. Now the same through `.data`.
+# **Predict** the gradient; the right one is 0.197, 0.105, 0.0452:
 
 # %% tags=["predict", "claim:C159"]
 out, a.grad = a.sigmoid(), None
@@ -214,7 +215,8 @@ x = torch.linspace(-4, 4, 81, requires_grad=True)
 out = x.sigmoid()
 out.data.clamp_(0.2, 0.8)
 (wrong,) = torch.autograd.grad(out.sum(), x)
-assert right[0] == 0 and torch.allclose(wrong[0], torch.tensor(0.16))
+assert right[0] == 0 and torch.allclose(wrong[0], torch.tensor(0.2 * (1 - 0.2)))
+assert x.grad is None
 
 # %%
 from helpers import canvas, show
@@ -225,7 +227,7 @@ for slope, style, label in ((right, "-", "recorded"), (wrong, "--", "through .da
 axes.set(xlabel="x", ylabel="slope of the clipped sigmoid")
 axes.legend()
 told = "Clipped values have slope 0, and through `.data` they get the slope 0.16."
-show(figure, told, "Two bells that agree in the middle; outside one is 0, one 0.16.")
+show(figure, told, "Two curves that agree in the middle; outside one is 0, one 0.16.")
 
 # %% [markdown]
 # Is a write through `detach` always refused, then? The notes say so. But an
@@ -238,8 +240,8 @@ out.sum().backward()
 assert out._version == 1 and a.grad.tolist() == [1, 1, 1]
 
 # %% [markdown]
-# There are three outcomes, and this function tells them apart: it writes
-# zeros through `new` and looks what becomes of the walk from `loss` to `source`:
+# There are three outcomes, and this function tells them apart. It writes zeros through
+# `new` and looks at what becomes of the walk from `loss` to `source`:
 
 
 # %%
@@ -407,7 +409,8 @@ ways = [
 
 # %% [markdown]
 # Is the graph kept? We do not ask `new` whether it believes so. We start a walk there,
-# and see whether anything arrives at the source of `t`:
+# and see whether anything arrives at the source of `t`. (With `allow_unused`, a source
+# out of reach gives `None` instead of an error.)
 
 
 # %%
@@ -529,12 +532,12 @@ for y, (ties, members) in enumerate(kinds.items()):
     axes.text(3.7, -y, textwrap.fill(", ".join(members), 42), va="center", size=8.5)
     axes.text(9.4, -y, by_way[members[0]]["backward"], va="center", style="italic")
 axes.set(xlim=(-0.5, 11))
-told = "Fourteen ways keep five selections of three ties, and these decide on a write."
+told = "Fourteen ways, five kinds: the ties that are kept decide what a write does."
 show(figure, told, " ".join(said))
 
 # %% [markdown]
-# Five kinds, and the last column of the table follows from the first two. No memory
-# shared: unharmed. Memory and counter: refused. Memory alone: silently wrong.
+# Five kinds, and the first two ties settle what a write does to saved numbers. No memory
+# shared: unharmed. Memory and counter: refused. Memory without counter: silently wrong.
 
 # %%
 verdicts = {(False, False): "unharmed", (True, True): "refused"}
@@ -558,9 +561,9 @@ assert more[3]["backward"] == "silently wrong"
 table(more)
 
 # %% [markdown]
-# `copy.copy` is the trap of all traps: not a copy, requires grad without a
-# graph, shared memory without a counter. `deepcopy` does copy. It is meant for weights
-# and refuses results:
+# `copy.copy` is the trap of all traps: no copy of the numbers, and it requires grad with
+# no way back to `t`, on the memory of `t` with a counter of its own. `deepcopy` does
+# copy. It is meant for weights and refuses what has a node:
 
 # %%
 assert not shares_storage(copy.deepcopy(w), w) and copy.deepcopy(w).is_leaf
@@ -568,15 +571,15 @@ with expect_error(RuntimeError, "Only Tensors created explicitly by the user", l
     copy.deepcopy(a.sigmoid())
 
 # %% [markdown]
-# The table works backwards as well. Say what you want, and look which ways have it. A
+# The table works backwards as well. Say what you want, and see which ways give it. A
 # record of today that nothing may change tomorrow has no tie at all:
 
 # %%
 assert kinds[False, False, False] == ["t.detach().clone()", "t.clone().detach()"]
 
 # %% [markdown]
-# The order does not matter to the result. Torch names the first of the two when you try
-# `torch.tensor`, which is of that kind, too, but means to convert:
+# The order does not matter to the result. `torch.tensor` makes such a record, too, but
+# it is meant for lists and numbers. Given a tensor, it sends you to the first of the two:
 
 # %%
 with expect_warning(UserWarning, "recommended to use sourceTensor.detach().clone()"):
@@ -648,10 +651,10 @@ with expect_error(RuntimeError, "a leaf Variable that requires grad"):
     w -= 0.1 * w.grad
 
 # %% [markdown]
-# (`Variable` is the tensor's old name.) A leaf is where walks end. Were this write
-# recorded, `w` would be the result of a subtraction, and a leaf no more. Written with
-# two names for it, that is what happens, without a complaint. The symptom is a weight
-# that never gets a gradient again:
+# (A tensor on record was once called a `Variable`.) A leaf is where walks end. Were this
+# write recorded, `w` would be the result of a subtraction, and a leaf no more. Write it
+# as `w = w - …`, and that is what happens, without a complaint. (We say `lost`, for `w`
+# is still needed.) The symptom is a weight that never gets a gradient again:
 
 # %%
 lost = w - 0.1 * w.grad
@@ -679,9 +682,10 @@ with expect_error(RuntimeError, "output 0 of Sigmoid", lines=1):
     out.sum().backward()
 
 # %% [markdown]
-# How to read it: the message goes on to name the operation whose result was hit, and two
-# versions, found and expected. Between these two lie the writes that you are looking
-# for. Give them a copy:
+# How to read it: the message goes on with *which is output 0 of Sigmoid* (torch 2.11 says
+# *SigmoidBackward0*), the operation whose result was hit. Then come the two versions,
+# found and expected, and between these lie the writes that you are looking for. Give
+# them a copy:
 
 # %%
 out = a.sigmoid().clone()
@@ -752,6 +756,7 @@ show(figure, told, "Weight by step: one record lies on it, the other stays at 0.
 # %%
 layer = nn.Linear(2, 2)
 best = layer.state_dict()
+assert not best["weight"].requires_grad
 assert shares_storage(best["weight"], layer.weight)
 best = {name: t.clone() for name, t in layer.state_dict().items()}
 assert not shares_storage(best["weight"], layer.weight)
@@ -762,8 +767,8 @@ assert not shares_storage(best["weight"], layer.weight)
 # `detach` and `.data` cost a header, `clone` costs the memory and the time of a copy.
 # Detach what you only read: logs, plots, fixed targets. Clone also what must survive
 # the next step: snapshots, initial values, arrays that somebody writes to. Keep `.data`
-# out of new code; wherever you meet it, `detach` or a write under `no_grad` does the
-# same and is counted.
+# out of new code. Where it only reads, `detach` does the same; where it writes, a write
+# under `no_grad` does, and is counted.
 #
 # A function that writes into its argument should say so, and one that converts first
 # should know that `to` may not copy (`copy=True` makes sure). For NumPy on any
@@ -776,8 +781,8 @@ assert not shares_storage(best["weight"], layer.weight)
 #   ([shown](#What-does-detach-cut?)).
 # - A write to saved numbers is refused where the counter is shared, silently wrong where
 #   only the memory is, and else unharmed ([shown](#Who-notices-a-write?)).
-# - Fifteen ways, six questions, and a function that asks them of any expression
-#   ([measured](#Which-ties-does-each-way-keep?)).
+# - One walk from the result of any expression and one write through it tell which ties
+#   it keeps ([measured](#Which-ties-does-each-way-keep?)).
 # - `clone` cuts the memory and keeps the graph ([shown](#What-does-a-copy-remember?));
 #   what is wanted decides between `detach`, `clone` and both
 #   ([used](#What-is-the-table-good-for?)).
@@ -792,7 +797,8 @@ assert not shares_storage(best["weight"], layer.weight)
 #
 # `t = torch.ones(3, requires_grad=True).exp()`. Each of these makes a `new`, and under
 # `no_grad` you set `new[-1] = 0`. In which cases does `t[-1]` become 0? Give their
-# letters.
+# letters in alphabetical order.
+#
 # **a** `t.detach()[1:]` **b** `t.clone().detach()` **c** `t.data` **d** `t * 1` **e**
 # `nn.Parameter(t)` **f** `t.to(torch.float32)`
 
@@ -834,7 +840,7 @@ exercise("204.2").check(answer)
 # - fourth: `s = x.exp()`, then `s.clone().add_(1)`
 
 # %% tags=["exercise"]
-answer = ...  # TODO: four words in a list, each "refused", "wrong" or "unharmed"
+answer = ...  # TODO: a list; four times "refused", "silently wrong" or "unharmed"
 
 # %%
 exercise("204.3").check(answer)
@@ -845,7 +851,7 @@ exercise("204.3").check(answer)
 #
 # This function should walk downhill with steps of 0.6 and return the `w` of the lowest
 # loss that it met, as a record free of ties. The caller's `w` must stay as it is. It
-# fails in both.
+# fails at both.
 
 
 # %% tags=["exercise"]
