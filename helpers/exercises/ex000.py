@@ -51,6 +51,11 @@ EXERCISES = [
         wrong=[
             Wrong("gpu", "torch calls it cuda: a string such as 'cuda' or 'cpu'."),
             Wrong(
+                lambda answer: isinstance(answer, str) and ":" in answer,
+                "The number of a card is no part of the type.",
+                example="cuda:0",
+            ),
+            Wrong(
                 lambda answer: isinstance(answer, torch.device),
                 "That is the device itself; its type is a string.",
                 example=torch.device("cpu", 0),

@@ -4,7 +4,8 @@
 # Every book about code makes promises: this returns a copy, that raises an error. In
 # this one you can hold each promise to account, because the sentence and the code that
 # proves it stand side by side, and the code runs on your machine. The price is a habit,
-# and it takes ten minutes to learn. Can you say what a cell will do before it does it?
+# and it takes a quarter of an hour to learn. Can you say what a cell will do before it
+# does it?
 
 # %% [markdown]
 # **You will be able to**
@@ -13,7 +14,7 @@
 # - predict a result, and learn from the difference;
 # - read an assertion as the proof of the sentence above it;
 # - see which device and which versions you compute with;
-# - get out of the three situations in which a cell fails here.
+# - get out of the three situations in which a chapter goes wrong.
 #
 # **You need** a little Python. **Time** 15 minutes.
 
@@ -28,15 +29,16 @@ from helpers import draw, exercise, expect_error, pick_device, progress
 device = pick_device()
 
 # %% [markdown]
-# You are reading cells. The grey one above is code: click it and press **Shift+Enter**.
-# It runs, the number in brackets beside it counts the runs, and the next cell
-# is selected. Go on like that from top to bottom. The setup cell always comes first; it
-# brings in what the chapter needs.
+# You are reading cells. The one above is code: click it and press **Shift+Enter**. (On
+# the web nothing runs: `make lab` opens this page on your machine.) The number that
+# appears in brackets beside it counts the runs of all cells, so it tells you their
+# order. The next cell is now selected: go on like that from top to bottom. The setup
+# cell always comes first; it brings in what the chapter needs.
 
 # %% [markdown]
 # ## What does a cell give back?
 #
-# The value of a cell's last line appears under it:
+# If the last line of a cell has a value, the value appears under it:
 
 # %%
 x = torch.arange(6, device=device).reshape(2, 3)
@@ -52,10 +54,8 @@ assert doubled.tolist() == [[0, 2, 4], [6, 8, 10]]
 draw.grid(x, doubled, titles=["x", "x * 2"], caption="Each number of `x`, doubled.")
 
 # %% [markdown]
-# Under a picture stands its caption. Whoever cannot see it gets a description instead.
-# What counts is the order in which *you* run cells, not their order on the page. Rerun the
-# first of these two cells after changing its numbers, and `doubled` keeps its old values
-# until you rerun the second one as well.
+# Under a picture stands its caption; whoever cannot see the picture gets a description
+# instead. What the second line is for, you will read below.
 
 # %% [markdown]
 # ## Can you say it before it runs?
@@ -64,74 +64,109 @@ draw.grid(x, doubled, titles=["x", "x * 2"], caption="Each number of `x`, double
 # can say the result first. So when a sentence asks you to **predict**, stop, say your
 # answer aloud or write it down, and only then press Shift+Enter.
 #
-# Two names, one list of three numbers. What is `a` after this cell?
+# Here is one tensor of three numbers. **Predict** what `a` holds at the end:
 
 # %% tags=["predict"]
 a = torch.tensor([1, 2, 3], device=device)
 b = a
 b += 10
-assert a.tolist() == [11, 12, 13]
 a.tolist()
 
 # %% [markdown]
 # If you said `[1, 2, 3]`, good: you have found something to learn, and it cost
-# you a second. `b = a` gave the same tensor a second name, and `+=` wrote into it. Now one
-# character moves. **Predict** `a` again:
+# you a second. `b = a` gave the same tensor a second name, and `+=` wrote into it:
+
+# %%
+assert b is a
+assert a.tolist() == [11, 12, 13]
+
+# %% [markdown]
+# Now the sum is written out in full. **Predict** both lists:
 
 # %% tags=["predict"]
 a = torch.tensor([1, 2, 3], device=device)
 b = a
 b = b + 10
-assert a.tolist() == [1, 2, 3]
 a.tolist(), b.tolist()
 
 # %% [markdown]
-# `b + 10` made a new tensor, and `b` became its name. Who shares memory with whom is a
-# theme of this book; here it shows why we ask before we run.
+# `b + 10` made a new tensor, and `b` became its name. `a` still names the old one:
+
+# %%
+assert b is not a
+assert a.tolist() == [1, 2, 3]
+
+# %% [markdown]
+# The third is about cells. Further up, `doubled` was made from `x`, as `x * 2`. Here `x`
+# becomes another tensor. **Predict** what `doubled` holds:
+
+# %% tags=["predict"]
+x = torch.arange(100, 106, device=device).reshape(2, 3)
+doubled.tolist()
+
+# %% [markdown]
+# A name holds a result, not the formula that made it. What counts is the order in which
+# *you* run cells, not their order on the page. To double the new `x`, you have to run
+# `x * 2` once more:
+
+# %%
+assert doubled.tolist() == [[0, 2, 4], [6, 8, 10]]
+again = x * 2
+assert again.tolist() == [[200, 202, 204], [206, 208, 210]]
 
 # %% [markdown]
 # ## How do you know that it is true?
 #
-# Look at the cells again. `assert` is the line that makes them proofs: it does nothing when
-# the statement behind it is true and stops the cell when it is not. Here is one that fails,
-# caught so that it cannot stop the chapter:
+# Most cells hold a line with `assert`. It is what makes them proofs: it does nothing when
+# the statement behind it is true, and stops the cell when it is not. Here is one that
+# fails, caught so that it cannot stop the chapter:
 
 # %%
 with expect_error(AssertionError, "not equal"):
     assert 0.1 + 0.2 == 0.3, "not equal"
 
 # %% [markdown]
-# `expect_error` runs code that must go wrong and prints the last line of what Python
-# says. If the code ever stopped failing, that cell would be the one that fails. As for the
-# sum: binary fractions cannot hold a tenth exactly, so floating-point numbers are
-# compared with a tolerance:
+# `expect_error` runs code that must go wrong and prints what Python says last. It is a
+# proof too. Should the code one day go well, then that is the error:
 
 # %%
-third = torch.tensor(1.0, device=device) / 3
-torch.testing.assert_close(third * 3, torch.tensor(1.0, device=device))
-assert 0.1 + 0.2 != 0.3 and abs(0.1 + 0.2 - 0.3) < 1e-9
+with expect_error(AssertionError, "no longer"), expect_error(ZeroDivisionError, "zero"):
+    assert 1 / 1 == 1
+
+# %% [markdown]
+# As for the sum: binary fractions cannot hold a tenth exactly, in a tensor as little as
+# in Python. So floating-point numbers are compared with a tolerance:
+
+# %%
+total = torch.tensor([0.1], dtype=torch.float64, device=device) + 0.2
+assert total.item() != 0.3
+torch.testing.assert_close(total, torch.full_like(total, 0.3))
 
 # %% [markdown]
 # **Rule.** A sentence about PyTorch in this book has a cell near it that asserts it. If
 # you doubt one, change the cell and see.
+#
+# The book grew out of five people's study notes, and "the notes" in a chapter are
+# theirs. They are honest, and now and then wrong. Where they are, you read what they
+# say, run what torch does, and learn why.
 
 # %% [markdown]
 # ## What are you running on?
 #
 # Each chapter asks once for a device: the graphics card if PyTorch can use one, else the
-# processor. The results are the same on both, and you can choose by setting the
-# environment variable `BOOK_DEVICE` to `cpu` or `cuda` before you open the book.
+# processor. You can choose by setting the environment variable `BOOK_DEVICE` to `cpu` or
+# `cuda` before you open the book. The chapters are written to show the same on both.
 
 # %%
-where = torch.ones(2, 2, device=device)
-assert where.device.type == device.type
-assert device.type in ("cpu", "cuda")
-(where @ where).tolist()
+default = "cuda" if torch.cuda.is_available() else "cpu"
+assert device == torch.device(os.environ.get("BOOK_DEVICE") or default)
+assert torch.ones(2, 2, device=device).device.type == device.type
 
 # %% [markdown]
-# PyTorch and torchvision come as a pair. If they do not match, the first call of an operation
-# that torchvision wrote in C++ fails; here is one, which keeps the better of two overlapping
-# boxes:
+# This book needs PyTorch 2.11 or newer, and the torchvision that was made for it. Of two
+# that do not match you hear when torchvision is imported: `operator torchvision::nms does
+# not exist`. Here it exists, and of two overlapping boxes keeps the one with the better
+# score:
 
 # %%
 boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 1.9]])
@@ -140,9 +175,9 @@ assert kept.tolist() == [0]
 assert torch.__version__ >= (2, 11)
 
 # %% [markdown]
-# The committed pages of this book hold nothing that differs between machines, so they do
-# not print your versions. Do it yourself: press **Esc**, then **B** for a new cell below,
-# type `device, torch.__version__`, and run it.
+# The printed results of this book hold nothing that differs between machines, so your
+# versions are not among them. Do it yourself: press **Esc**, then **B** for a new cell
+# below, type `device, torch.__version__`, and run it.
 #
 # | Keys | Effect |
 # |---|---|
@@ -167,8 +202,8 @@ with expect_error(NameError, "is not defined"):
 # Go to the menu *Run* and choose *Run All Above Selected Cell*. To start from a
 # clean state, choose *Restart Kernel and Run All Cells* in the menu *Kernel*.
 #
-# **The cell ran twice.** A line that changes a tensor in place does so each time. The loop
-# stands for your second Shift+Enter, and no error tells you:
+# **The cell ran twice.** A line that changes a tensor in place does so each time. The
+# loop stands for your second Shift+Enter, and no error tells you:
 
 # %%
 total = torch.zeros(2)
@@ -198,26 +233,26 @@ with expect_error(ValueError, "use cpu, cuda"):
 os.environ["BOOK_DEVICE"] = before
 
 # %% [markdown]
-# When the cause is not in the chapter (a library does not load, the kernel does not start),
-# run `make doctor` in a terminal. It checks the whole installation, and names for each
-# fault one command that cures it.
+# When the cause is not in the chapter (a library does not load, the kernel does not
+# start), run `make doctor` in a terminal. It checks the whole installation, and names
+# for each fault one command that cures it.
 
 # %% [markdown]
 # ## In practice
 #
-# These pages are your own copy, in the folder `workbook/`. Write in them as you like: notes,
-# wrong turns, cells of your own. An update of the book never overwrites a chapter that you
-# have changed. The chapters can be read in any order, since each names what it needs; their
-# first digit is their theme. If you have an error message at hand, start with the chapter
-# that it belongs to.
+# What `make lab` opens is your own copy, in the folder `workbook/`. Write in it as you
+# like: remarks, wrong turns, cells of your own. An update of the book never overwrites a
+# chapter that you have changed. The chapters can be read in any order, since each names
+# what it needs; their first digit is their theme. If you have an error message at hand,
+# start with the chapter that it belongs to.
 
 # %% [markdown]
 # ## Summary
 #
-# - A cell's last value appears under it, and names live in the kernel, in the order in which
-#   you run ([shown](#What-does-a-cell-give-back?)).
+# - A cell's last value appears under it, and names live in the kernel, in the order in
+#   which you run ([shown](#What-does-a-cell-give-back?)).
 # - A prediction that fails is where learning starts
-#   ([two tries](#Can-you-say-it-before-it-runs?)).
+#   ([three tries](#Can-you-say-it-before-it-runs?)).
 # - `assert` proves the sentence above it; `expect_error` proves an error
 #   ([shown](#How-do-you-know-that-it-is-true?)).
 # - One line picks the device, and torch and torchvision must be a pair
@@ -229,7 +264,7 @@ os.environ["BOOK_DEVICE"] = before
 # ## Exercises
 #
 # An exercise is three cells: the task, your answer, the check. Write your answer where it
-# says TODO, run that cell, then the check. A wrong answer tells you what differs first.
+# says TODO, run that cell, then the check. For a wrong answer it says what differs first.
 # Beside `.check(answer)` there are `.hint()`, which gives one more hint each time, and
 # `.solution()`.
 #
