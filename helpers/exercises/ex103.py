@@ -9,7 +9,7 @@ from helpers.memory import shares_storage
 
 
 def strides_after_permute():
-    return torch.zeros(2, 3, 4).permute(2, 0, 1).stride()
+    return torch.zeros(5, 2, 3).permute(1, 2, 0).stride()
 
 
 def who_copies():
@@ -60,6 +60,10 @@ def _cut_anew(picture):
     return picture.view(channels, height, width)
 
 
+def _other_way(picture):
+    return picture.permute(1, 2, 0)
+
+
 def _sides_swapped(picture):
     return picture.transpose(0, 2)
 
@@ -76,6 +80,12 @@ def windows_of(signal, size, step):
 
 def _windows_unfolded(signal, size, step):
     return signal.unfold(0, size, step)
+
+
+def _windows_without_offset(signal, size, step):
+    count = (len(signal) - size) // step + 1
+    stride = signal.stride(0)
+    return signal.as_strided((count, size), (step * stride, stride))
 
 
 def _windows_stride_one(signal, size, step):
@@ -105,13 +115,13 @@ EXERCISES = [
         kind="predict",
         key=strides_after_permute,
         wrong=[
-            Wrong((12, 4, 1), "These are the strides before permute: they travel along."),
-            Wrong((6, 3, 1), "These belong to a contiguous tensor; permute does not rearrange."),
-            Wrong((4, 1, 12), "You moved them the other way: the new dimension 0 is the old 2."),
+            Wrong((6, 3, 1), "These are the strides before permute: they travel along."),
+            Wrong((15, 5, 1), "These belong to a contiguous tensor; permute does not rearrange."),
+            Wrong((1, 6, 3), "You moved them the other way: the new dimension 0 is the old 1."),
         ],
         hints=[
-            "Write the strides of torch.zeros(2, 3, 4) first.",
-            "permute(2, 0, 1): the new dimension 0 is the old dimension 2, with its stride.",
+            "Write the strides of torch.zeros(5, 2, 3) first.",
+            "permute(1, 2, 0): the new dimension 0 is the old dimension 1, with its stride.",
         ],
         explanation="Each stride travels with its dimension; no number moves.",
     ),
@@ -131,12 +141,18 @@ EXERCISES = [
                 "A list of indices is not a slice, even if the rows are neighbours.",
             ),
             Wrong(["e"], "reshape copies too, when no strides describe the result."),
+            Wrong(
+                lambda answer: "a" in answer or "d" in answer,
+                "q and q[1:] are contiguous, and reshape can read them as they lie.",
+                example=["a", "b", "c", "e", "f"],
+            ),
         ],
         hints=[
             "For each one, ask: do one offset and one stride per dimension describe the result?",
             "c: the places are 1 2 3, 5 6 7, 9 10 11. Is there one stride from 1 to 11?",
         ],
-        explanation="a and d keep the order of the storage; nothing else does.",
+        explanation="a and d read the storage in one run. c meets a gap after each row, b and f "
+        "need another order, and a list of indices always copies.",
     ),
     Exercise(
         id="103.3",
@@ -186,7 +202,13 @@ EXERCISES = [
                 "transpose exchanges two dimensions: height and width have changed places too.",
                 shows="shape",
             ),
-            Wrong(_copied, "contiguous copies; the task asks for none.", shows="strides"),
+            Wrong(
+                _other_way,
+                "This is the way back, to height, width, channel: name the old dimensions in "
+                "the order in which they shall stand.",
+                shows="shape",
+            ),
+            Wrong(_copied, "This is a copy; the task asks for none.", shows="strides"),
         ],
         hints=[
             "Which operation names the new order of all dimensions?",
@@ -196,6 +218,27 @@ EXERCISES = [
     ),
     Exercise(
         id="103.5",
+        name="What a view keeps alive",
+        kind="measure",
+        key=bytes_kept,
+        tolerance=0.01,
+        wrong=[
+            Wrong(1.0, "part.nbytes counts the elements of the view; ask its untyped_storage()."),
+            Wrong(1 / 3, "The other way round: how many times as large is the storage?"),
+            Wrong(
+                lambda answer: answer > 1000,
+                "That is a number of bytes; divide by the bytes that the elements need.",
+                example=786432,
+            ),
+        ],
+        hints=[
+            "part.untyped_storage().nbytes() counts the whole storage.",
+            "The elements need part.numel() * part.element_size() bytes.",
+        ],
+        explanation="Two of three channels are kept for nothing; keep part.clone() instead.",
+    ),
+    Exercise(
+        id="103.6",
         name="Every window, no copy",
         kind="write",
         model=windows_of,
@@ -207,7 +250,7 @@ EXERCISES = [
             (torch.arange(24).reshape(6, 4)[:, 1], 2, 2),
         ],
         also={"aliasing", "strides"},
-        right=[_windows_unfolded],
+        right=[_windows_unfolded, _windows_without_offset],
         wrong=[
             Wrong(
                 _windows_stride_one,
@@ -216,39 +259,19 @@ EXERCISES = [
             ),
             Wrong(
                 _windows_from_the_start,
-                "as_strided counts from the start of the storage: pass the signal's offset.",
+                "An offset counts from the start of the storage, where the signal need not begin.",
                 shows="values",
             ),
-            Wrong(_windows_stacked, "stack copies every window.", shows="strides"),
+            Wrong(_windows_stacked, "This copies every window.", shows="strides"),
         ],
         hints=[
             "How many windows fit? (n - size) // step + 1.",
             "The next window begins step times the signal's stride further on.",
-            "as_strided(shape, strides, offset) starts at the storage; signal.storage_offset().",
+            "as_strided(shape, strides) keeps the signal's own offset.",
         ],
         explanation="unfold(0, size, step) does the same in one call.",
         equivalent_mutants={
             "stride = signal.stride(0) => stride = signal.stride(-1)": "A signal has one dimension."
         },
-    ),
-    Exercise(
-        id="103.6",
-        name="What a view keeps alive",
-        kind="measure",
-        key=bytes_kept,
-        tolerance=0.001,
-        wrong=[
-            Wrong(1.0, "part.nbytes counts the elements of the view; ask its untyped_storage()."),
-            Wrong(
-                lambda answer: answer > 1000,
-                "That is a number of bytes; divide by the bytes that the elements need.",
-                example=786432,
-            ),
-        ],
-        hints=[
-            "part.untyped_storage().nbytes() counts the whole storage.",
-            "The elements need part.numel() * part.element_size() bytes.",
-        ],
-        explanation="Two of three channels are kept for nothing; part.clone() frees them.",
     ),
 ]
