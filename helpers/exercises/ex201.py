@@ -149,7 +149,7 @@ def _fit_with_zeros(w, steps):
 
 
 def jacobian_of(f, x):
-    x = x.clone().requires_grad_()
+    x = x.detach().requires_grad_()
     y = f(x)
     rows = []
     for one in torch.eye(len(y)):
@@ -164,7 +164,7 @@ def _jacobian_by_torch(f, x):
 
 
 def _jacobian_never_cleared(f, x):
-    x = x.clone().requires_grad_()
+    x = x.detach().requires_grad_()
     y = f(x)
     rows = []
     for one in torch.eye(len(y)):
@@ -174,7 +174,7 @@ def _jacobian_never_cleared(f, x):
 
 
 def _jacobian_rows_shared(f, x):
-    x = x.clone().requires_grad_()
+    x = x.detach().requires_grad_()
     x.grad = torch.zeros_like(x)
     y = f(x)
     rows = []
@@ -190,7 +190,7 @@ def _jacobian_transposed(f, x):
 
 
 def _jacobian_walked_once(f, x):
-    x = x.clone().requires_grad_()
+    x = x.detach().requires_grad_()
     y = f(x)
     rows = []
     for one in torch.eye(len(y)):
@@ -198,6 +198,24 @@ def _jacobian_walked_once(f, x):
         y.backward(gradient=one)
         rows.append(x.grad)
     return torch.stack(rows)
+
+
+def _jacobian_of_a_clone(f, x):
+    x = x.clone().requires_grad_()
+    y = f(x)
+    rows = []
+    for one in torch.eye(len(y)):
+        x.grad = None
+        y.backward(gradient=one, retain_graph=True)
+        rows.append(x.grad)
+    return torch.stack(rows)
+
+
+def _jacobian_by_grad(f, x):
+    x = x.detach().requires_grad_()
+    y = f(x)
+    ones = torch.eye(len(y))
+    return torch.stack([torch.autograd.grad(y, x, one, retain_graph=True)[0] for one in ones])
 
 
 def _mixed(x):
@@ -228,6 +246,11 @@ EXERCISES = [
         kind="predict",
         key=what_was_recorded,
         wrong=[
+            Wrong(
+                lambda answer: sorted(answer) == what_was_recorded(),
+                "The letters are right; give them in alphabetical order.",
+                example=["e", "b", "f"],
+            ),
             Wrong(
                 ["b", "f"],
                 "x asks for nothing, but a layer's weight and bias are parameters, which do.",
@@ -386,8 +409,9 @@ EXERCISES = [
             (_Expensive(_mixed), torch.tensor([1.0, 2.0])),
             (_Expensive(_chained), torch.tensor([0.5, -1.0, 2.0, 3.0])),
             (_Expensive(torch.tanh), torch.tensor([0.0, 1.0])),
+            (_Expensive(_mixed), torch.tensor([3.0, 1.0], requires_grad=True)),
         ],
-        right=[_jacobian_by_torch],
+        right=[_jacobian_by_torch, _jacobian_by_grad],
         wrong=[
             Wrong(
                 _jacobian_never_cleared,
@@ -399,6 +423,12 @@ EXERCISES = [
                 "zero_ and backward write into one tensor, and all your rows are that tensor: "
                 "set x.grad to None, or keep a clone.",
                 shows="values",
+            ),
+            Wrong(
+                _jacobian_of_a_clone,
+                "The clone of a tensor that requires grad is a result, not a leaf, and keeps no "
+                "gradient: detach it.",
+                shows="NoneType",
             ),
             Wrong(
                 _jacobian_transposed,
@@ -413,7 +443,7 @@ EXERCISES = [
         ],
         hints=[
             "backward(gradient=one), with one a row of torch.eye, reads off one row.",
-            "Make a leaf of your own with x.clone().requires_grad_(), and call f on it once.",
+            "Make a leaf of your own, x.detach().requires_grad_(); call f on it once.",
             "Before each walk set x.grad to None, and walk with retain_graph=True.",
         ],
         explanation="One call, one graph, as many walks as there are outputs.",

@@ -214,7 +214,7 @@ Value.__neg__ = lambda a: a * -1
 Value.__sub__ = lambda a, b: a + -b
 
 # %% [markdown]
-# That makes fewer than eighty lines. Are they right? Our methods have the names that
+# That makes fewer than sixty lines. Are they right? Our methods have the names that
 # torch uses, so one Python function runs on both makes of number. Here is one that puts
 # together a random calculation:
 
@@ -249,10 +249,11 @@ for seed in range(100):
         if mine.grad is not None:
             assert math.isclose(mine.grad, other.grad.item(), rel_tol=1e-6)
             compared += 1
+assert compared < 300
 compared
 
 # %% [markdown]
-# So many were compared, and not one differs.
+# Of 300 gradients, so many exist; not one differs, and the rest are `None` on both sides.
 #
 # **Rule.** Computing records the graph; `backward` walks it once, from the result to
 # the leaves, multiplying along paths and adding where they meet.
@@ -315,7 +316,7 @@ assert b.grad_fn.next_functions[0][0] is collect
 
 # %% [markdown]
 # Torch's nodes can be called like our rules, so you can be the engine
-# yourself. (`no_grad`, or torch would record our walk as well.) **Predict** `to_a` and
+# yourself. `no_grad` keeps torch from recording that as well. **Predict** `to_a` and
 # `to_b`:
 
 # %% tags=["predict"]
@@ -329,8 +330,15 @@ to_a.item(), to_b.item()
 
 # %% [markdown]
 # Nobody called `backward`, and `x.grad` is 7. `a` received the value of `b` and the
-# other way round, as in our `mul`. The numbers in the picture are what travels from
-# right to left:
+# other way round, as in our `mul`. Without `no_grad` the walk is a calculation like
+# any other, and leaves a graph of its own:
+
+# %%
+to_a, to_b = y.grad_fn(torch.tensor(1.0))
+assert to_a.grad_fn.name() == to_b.grad_fn.name() == "MulBackward0"
+
+# %% [markdown]
+# Now see the whole walk at once. The red numbers are what travels from right to left:
 
 # %%
 names = {"x": x, "a": a, "b": b, "y": y}
@@ -400,7 +408,10 @@ with expect_error(RuntimeError, "floating point and complex"):
 # grad (需要求导) if at least one input does. Two: a node that depends on leaf nodes
 # requires grad by default. Three: once a node requires grad, everything that depends on
 # it does.
-# **Predict** the column for these five:
+#
+# Here are five results. The new word among them is `detach`, which hands out the same
+# numbers without their node. **Predict** which of the five require grad, and which of
+# the three sentences survive:
 
 # %% tags=["predict", "claim:C148", "claim:C452", "claim:C283"]
 data, w = torch.ones(2), torch.ones(2, requires_grad=True)
@@ -413,11 +424,20 @@ assert data.is_leaf and asks == [False, True, False, False, False]
 table([{"result": k, "requires grad": t.requires_grad} for k, t in made.items()])
 
 # %% [markdown]
-# The first sentence holds for arithmetic. The second fails in the first row: `data` is
-# a leaf like any other, but nobody asked. The third fails in the last three: a
-# comparison gives no floating-point numbers, `detach` cuts the tie, and `no_grad` stops
-# the recording.
+# None survives whole. The second fails in the first row: `data` is a leaf like any
+# other, but nobody asked. The third fails in the last three: a comparison gives no
+# floating-point numbers, `detach` cuts the tie, and `no_grad` stops the recording. Two
+# of those had an input that does require grad, so the first sentence needs a condition
+# as well: floating point, and recording on.
 #
+# What was not recorded has no node behind it, and that is what torch calls a leaf. Our
+# engine's leaves were the values that you made yourself; torch's may be results, too:
+
+# %%
+leaves = [result.is_leaf for result in made.values()]
+assert leaves == [True, False, True, True, True]
+
+# %% [markdown]
 # In a network, only the parameters ask. That is enough for the output:
 
 # %% tags=["claim:C149"]
@@ -425,6 +445,11 @@ layer, inputs = nn.Linear(2, 4), torch.ones(3, 2)
 output = layer(inputs)
 assert not inputs.requires_grad and all(p.requires_grad for p in layer.parameters())
 assert output.requires_grad
+
+# %% [markdown]
+# The data, which did not ask, are not in the graph:
+
+# %%
 reached = outline(output.grad_fn, read_torch)
 assert sum("AccumulateGrad" in line for line in reached) == 2
 
@@ -435,14 +460,19 @@ draw.graph(output, caption=told, names=names)
 
 # %% [markdown]
 # Old notes and old code speak of two more things. `Variable` was there to wrap tensors.
-# Calling it still works and hands back a plain tensor, so the notes' convolution does
-# as well without it:
+# Calling it still works and hands back a plain tensor:
 
-# %% tags=["claim:C564"]
+# %%
 batch = torch.zeros(20, 16, 50, 100)
 wrapped = torch.autograd.Variable(batch)
-conv = nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2), dilation=(3, 1))
 assert type(wrapped) is torch.Tensor
+
+# %% [markdown]
+# So the notes' convolution does as well without it:
+
+# %% tags=["claim:C564"]
+conv = nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2), dilation=(3, 1))
+assert type(wrapped) is type(batch)
 assert conv(wrapped).shape == conv(batch).shape == (20, 33, 26, 100)
 
 # %% [markdown]
@@ -458,7 +488,8 @@ assert (old * w).requires_grad and not unrecorded.requires_grad
 
 # %% [markdown]
 # **Rule.** A floating-point result is recorded when one of its inputs requires grad and
-# recording is on. To switch it off, use `no_grad` as above.
+# recording is on. To switch it off for a stretch of code, use `no_grad`; to cut one
+# tensor out, `detach`.
 
 # %% [markdown]
 # ## What flows along an edge?
@@ -475,20 +506,24 @@ x.grad.tolist()
 # %% [markdown]
 # Leave the sum out, and you meet the first of the three famous errors:
 
-# %% tags=["claim:C274"]
+# %%
 y = x * x
 with expect_error(RuntimeError, "can be implicitly created only for scalar"):
     y.backward()
-x.grad = None
-y.backward(gradient=torch.tensor([1.0, 10.0]))
-assert x.grad.tolist() == [2.0, 40.0]
-x.grad.tolist()
 
 # %% [markdown]
 # A walk must be given something to start with. For one number that is 1, as in our
 # engine; for two there is no obvious choice. The notes conclude that `y` must be a
-# scalar. It need not: say what to start with, and any shape will do. You can watch your
-# choice travel, here as a factor of the loss:
+# scalar. It need not: say what to start with, and any shape will do:
+
+# %% tags=["claim:C274"]
+x.grad = None
+y.backward(gradient=torch.tensor([1.0, 10.0]))
+assert y.shape == (2,) and x.grad.tolist() == [2.0, 40.0]
+x.grad.tolist()
+
+# %% [markdown]
+# You can watch your choice travel, here as a factor of the loss:
 
 # %%
 x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -551,7 +586,8 @@ assert w.grad == 32
 
 # %% tags=["claim:C287"]
 with expect_warning(FutureWarning, "`grad_variables` is deprecated"):
-    torch.autograd.backward(2 * w, grad_variables=torch.tensor(1.0))
+    torch.autograd.backward(2 * w, grad_variables=torch.tensor(5.0))
+assert w.grad == 32 + 5 * 2
 with expect_error(TypeError, "unexpected keyword argument 'grad_variables'"):
     (2 * w).backward(grad_variables=torch.tensor(1.0))
 
@@ -606,12 +642,17 @@ assert backward(shifted) == backward(shifted) == 2
 
 # %% [markdown]
 # Torch agrees. The node is still there, its saved factor is not (the words in brackets
-# mean this very access), and an addition has saved nothing that could be missed:
+# mean this very access):
 
-# %% tags=["claim:C450"]
+# %%
 assert y.grad_fn.name() == "MulBackward0"
 with expect_error(RuntimeError, "after they have already been freed"):
     y.grad_fn._saved_self
+
+# %% [markdown]
+# An addition has saved nothing that could be missed, and is walked twice:
+
+# %% tags=["claim:C450"]
 y, a.grad = a + 1, None
 y.backward()
 y.backward()
@@ -705,7 +746,9 @@ assert slopes[0] == slopes[1]
 [f"{slope:.3g}" for slope in slopes]
 
 # %% [markdown]
-# No error, and a wrong gradient. The cure is to compute again whatever depends on a
+# No error, and a wrong gradient: `exp` saved its own result, which nobody touched. (What
+# happens when you write into the very tensor that a node saved, is a question for
+# [204](204_detach_data_clone.ipynb).) The cure is to compute again whatever depends on a
 # changed value:
 
 # %%
@@ -783,11 +826,11 @@ for _ in range(4):
     total, report = total + loss, report + loss.item()
 kept = outline(total.grad_fn, read_torch)
 assert sum("PowBackward0" in line for line in kept) == 4
-assert math.isclose(report, total.item(), rel_tol=1e-6)
+assert type(report) is float and math.isclose(report, total.item(), rel_tol=1e-6)
 
 # %% [markdown]
-# All four rounds are still alive behind `total`. `loss.item()` is a Python float and
-# remembers nothing.
+# All four rounds are still alive behind `total`. `loss.item()` is a Python float, and
+# so is their sum: it remembers nothing.
 
 # %% [markdown]
 # ## In practice
@@ -806,8 +849,9 @@ assert math.isclose(report, total.item(), rel_tol=1e-6)
 # - An engine is a node for each step, a rule for each node, and one ordered walk
 #   ([built](#Can-we-write-autograd-ourselves?)); torch's nodes can be walked by hand
 #   ([shown](#Is-torch-the-same-machine?)).
-# - Recorded is what is floating point, depends on something that requires grad, and was
-#   computed while recording was on ([measured](#When-is-an-operation-recorded?)).
+# - Recorded is what is floating point, has an input that requires grad, and was computed
+#   while recording was on; `detach` cuts the tie
+#   ([measured](#When-is-an-operation-recorded?)).
 # - `backward(gradient=v)` gives `v @ Jacobian` without the Jacobian; for a scalar,
 #   `v` is 1 ([shown](#What-flows-along-an-edge?)).
 # - Leaf gradients stay and add up, saved numbers go, `None` is not zero
@@ -822,8 +866,10 @@ assert math.isclose(report, total.item(), rel_tol=1e-6)
 # *predict · ●○○ · 3 minutes*
 #
 # With `w = torch.ones(2, requires_grad=True)` and `x = torch.ones(2)`, which of these
-# require grad? Give their letters. **a** `x * 2` **b** `w * x` **c** `w >= 1` **d** `(w
-# * x).detach() + x` **e** `nn.Linear(2, 2)(x)` **f** `w.sum() + (w > 0).sum()`
+# require grad? Give their letters in alphabetical order.
+#
+# **a** `x * 2`, **b** `w * x`, **c** `w >= 1`, **d** `(w * x).detach() + x`,
+# **e** `nn.Linear(2, 2)(x)`, **f** `w.sum() + (w > 0).sum()`
 
 # %% tags=["exercise"]
 answer = ...  # TODO: a list of letters, such as ["a", "b"]
@@ -913,7 +959,7 @@ exercise("201.5").check(fit)
 #
 # Write a function that returns the Jacobian of `f` at `x`, of shape
 # `(outputs, inputs)`. `f` takes and returns a tensor of one dimension and is expensive:
-# call it once. Leave the caller's `x` as it is.
+# call it once. Leave the caller's `x` as it is, whether or not it requires grad.
 
 
 # %% tags=["exercise"]
