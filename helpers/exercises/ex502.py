@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 from torch import nn
 
@@ -53,6 +55,17 @@ class _Failing(nn.Module):
         return self.second(self.first(x))
 
 
+class _Turned(nn.Module):
+    """A model that calls its children in another order than it names them."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.body = nn.Linear(3, 1), nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.head(self.body(x).relu())
+
+
 def _models():
     return [
         (nn.Sequential(nn.Linear(2, 3), nn.ReLU()), torch.ones(4, 2)),
@@ -61,6 +74,7 @@ def _models():
             torch.ones(2, 2, 3),
         ),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), torch.ones(1, 1, 6, 6)),
+        (_Turned(), torch.ones(4, 2)),
         (_Failing(), torch.ones(1, 2)),
     ]
 
@@ -70,7 +84,7 @@ def _shapes_and_left_over(answer, model, x):
     try:
         shapes = answer(model, x)
     except RuntimeError:
-        shapes = "the model's own error"
+        shapes = "an error, let through"
     if shapes is ...:
         return ...
     left = sum(len(module._forward_hooks) for module in model.modules())
@@ -116,6 +130,42 @@ def _shapes_without_finally(model, x):
     model(x)
     for handle in handles:
         handle.remove()
+    return shapes
+
+
+def _shapes_error_kept(model, x):
+    shapes, handles = {}, []
+    for name, child in model.named_children():
+
+        def note(module, args, output, name=name):
+            shapes[name] = tuple(output.shape)
+
+        handles.append(child.register_forward_hook(note))
+    with contextlib.suppress(RuntimeError):
+        model(x)
+    for handle in handles:
+        handle.remove()
+    return shapes
+
+
+def _shapes_in_a_row(model, x):
+    shapes = {}
+    for name, child in model.named_children():
+        x = child(x)
+        shapes[name] = tuple(x.shape)
+    return shapes
+
+
+def _shapes_with_a_stack(model, x):
+    shapes = {}
+    with contextlib.ExitStack() as stack:
+        for name, child in model.named_children():
+
+            def note(module, args, output, name=name):
+                shapes[name] = tuple(output.shape)
+
+            stack.enter_context(child.register_forward_hook(note))
+        model(x)
     return shapes
 
 
@@ -272,6 +322,11 @@ EXERCISES = [
                 ["a pre", "a hook", "b pre", "b hook", "outer pre", "outer hook"],
                 "The layers run inside outer's forward, between its two hooks.",
             ),
+            Wrong(
+                lambda answer: answer.index("outer hook") < answer.index("b hook"),
+                "outer's hook gets outer's output, so both layers must be done before.",
+                example=["outer pre", "outer hook", "a pre", "a hook", "b pre", "b hook"],
+            ),
         ],
         hints=[
             "Write a bracket for each module and close it when its forward is done.",
@@ -287,7 +342,18 @@ EXERCISES = [
         cases=_models,
         run=_shapes_and_left_over,
         ignore={"input changed"},
+        right=[_shapes_with_a_stack],
         wrong=[
+            Wrong(
+                _shapes_error_kept,
+                "The caller should hear that the model failed: remove your hooks in a finally.",
+                shows="an error, let through",
+            ),
+            Wrong(
+                _shapes_in_a_row,
+                "Only the model knows in which order it calls its children: call the model.",
+                shows="an error, let through",
+            ),
             Wrong(_shapes_left_on, "Your hooks stay on the model: keep each handle and remove it."),
             Wrong(
                 _shapes_without_finally,
@@ -339,6 +405,19 @@ EXERCISES = [
     ),
     Exercise(
         id="502.5",
+        name="Who was called?",
+        kind="predict",
+        key=hooks_called_on_error,
+        wrong=[
+            Wrong(3, "No backward ran, and an ordinary forward hook needs an output."),
+            Wrong(2, "An ordinary forward hook is skipped when forward raises."),
+            Wrong(0, "One of the three was registered to run in any case."),
+        ],
+        hints=["Which of them wait for an output?", "always_call=True means what it says."],
+        explanation="Only the hook with always_call=True runs when forward raises.",
+    ),
+    Exercise(
+        id="502.6",
         name="A gradient that goes back smaller",
         kind="write",
         model=scale_gradient,
@@ -361,18 +440,5 @@ EXERCISES = [
             "Return a tuple of the same length; leave None as None.",
         ],
         explanation="The full hook stands at the entrance, behind the module's own parameters.",
-    ),
-    Exercise(
-        id="502.6",
-        name="Who was called?",
-        kind="predict",
-        key=hooks_called_on_error,
-        wrong=[
-            Wrong(3, "No backward ran, and an ordinary forward hook needs an output."),
-            Wrong(2, "An ordinary forward hook is skipped when forward raises."),
-            Wrong(0, "One of the three was registered to run in any case."),
-        ],
-        hints=["Which of them wait for an output?", "always_call=True means what it says."],
-        explanation="Only the hook with always_call=True runs when forward raises.",
     ),
 ]

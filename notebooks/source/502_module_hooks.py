@@ -13,9 +13,10 @@
 # - change what goes into a layer, keyword arguments included;
 # - write down the order in which hooks fire, forward and backward, before you run it;
 # - read the gradients of a layer with the hook that tells the truth about them;
-# - cure the in-place error, and two silent mistakes that make no error at all.
+# - cure the in-place error, and three mistakes that make no error at all.
 #
-# **You need** to have written an `nn.Module` and called `backward`. **Time** 40 minutes.
+# **You need** to have written an `nn.Module` and called `backward`.
+# **Time** 45 minutes.
 
 # %% tags=["setup"]
 import torch
@@ -32,7 +33,7 @@ torch.set_default_device(pick_device())
 # A hook (钩子) is a function that a module calls at a certain moment. A forward hook is
 # called when the layer has computed its output, and it gets three things:
 
-# %% tags=["claim:C202"]
+# %%
 net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
 seen = []
 
@@ -41,6 +42,7 @@ def look(module, args, output):
     seen.append((type(module).__name__, type(args).__name__, tuple(output.shape)))
 
 
+# %% tags=["claim:C202"]
 handle = net[1].register_forward_hook(look)
 out = net(torch.ones(5, 4))
 assert seen == [("ReLU", "tuple", (5, 3))]
@@ -57,9 +59,9 @@ net(torch.ones(5, 4))
 assert len(seen) == 1
 
 # %% [markdown]
-# The notes give the form of such a hook as `hook(module, input, output) -> None`. It
-# was true once. **Predict** what the network returns when a hook on its last layer
-# returns a tensor of sevens:
+# The notes give the form of such a hook as `hook(module, input, output) -> None`. What
+# if it does return something? **Predict** the output of the network when a hook on its
+# last layer answers with a tensor of sevens:
 
 # %% tags=["predict", "claim:C258"]
 handle = net[2].register_forward_hook(lambda module, args, output: output * 0 + 7)
@@ -70,7 +72,7 @@ replaced.tolist()
 
 # %% [markdown]
 # Whatever a forward hook returns takes the place of the output, unless it is `None`. A
-# hook that ends in a forgotten `return` is therefore not a spectator any more.
+# hook that returns something by accident is therefore not a spectator any more.
 #
 # **Rule.** A hook that only watches returns nothing.
 
@@ -78,7 +80,7 @@ replaced.tolist()
 # ## Can we change what goes in?
 #
 # A forward pre-hook runs before `forward` and sees the arguments. A tuple that
-# it returns replaces them, and so does a single value, which torch wraps:
+# it returns replaces them:
 
 # %% tags=["claim:C203"]
 echo = nn.Identity()
@@ -87,16 +89,26 @@ assert echo(torch.ones(2)).tolist() == [10, 10]
 handle.remove()
 
 # %% [markdown]
-# Here is a layer with an argument that is usually given by name. **Predict** how many
-# arguments the pre-hook counts:
+# So does a single value, which torch wraps:
+
+# %%
+echo.register_forward_pre_hook(lambda module, args: args[0] * 100)
+assert echo(torch.ones(2)).tolist() == [100, 100]
+
+# %% [markdown]
+# Here is a layer with an argument that is usually given by name:
 
 
-# %% tags=["predict"]
+# %%
 class Scale(nn.Module):
     def forward(self, x, by=1):
         return x * by
 
 
+# %% [markdown]
+# **Predict** how many arguments the pre-hook counts in each of two calls:
+
+# %% tags=["predict"]
 scale, counted = Scale(), []
 handle = scale.register_forward_pre_hook(lambda module, args: counted.append(len(args)))
 scale(torch.ones(1), by=3)
@@ -107,8 +119,8 @@ counted
 
 # %% [markdown]
 # Arguments given by name do not appear at all; in the second call there was nothing to
-# see. A hook registered with `with_kwargs=True` gets them as a dictionary and hands back
-# both:
+# see. A hook registered with `with_kwargs=True` gets them as a dictionary and hands
+# back both:
 
 
 # %%
@@ -120,14 +132,30 @@ scale.register_forward_pre_hook(tenfold, with_kwargs=True)
 assert scale(torch.ones(1), by=3).item() == 10
 
 # %% [markdown]
+# A forward hook takes the same option. It gets the dictionary before the output, as
+# the pre-hook left it:
+
+
+# %%
+def look_by(module, args, kwargs, output):
+    counted.append(kwargs["by"])
+
+
+scale.register_forward_hook(look_by, with_kwargs=True)
+scale(torch.ones(1), by=3)
+assert counted[-1] == 10
+
+# %% [markdown]
 # **Rule.** Where callers may pass arguments by name, register with `with_kwargs=True`.
 
 # %% [markdown]
 # ## Who fires when?
 #
-# Now everything at once. A net with two layers inside it, four kinds of hooks on each of
-# the three modules, and the same four kinds registered for *every* module there is.
-# Each hook writes one line into a diary:
+# There are four kinds: a pre-hook and a hook for the way forward, and the same pair for
+# the way back. A backward pre-hook is called when the gradient of the module's output
+# has arrived, a backward hook when those of its inputs are known. We put all four on
+# each module of a small net, three modules in all, and let each write one line into a
+# diary. The net writes a line as well:
 
 
 # %%
@@ -141,14 +169,23 @@ class Net(nn.Module):
         return self.act(self.lin(x))
 
 
+# %% [markdown]
+# Now the diary, and a maker of hooks that write into it. What it makes returns `None`, so
+# it changes nothing:
+
+# %%
 net = Net()
 names = {net: "net", net.lin: "lin", net.act: "act"}
-diary = []
+diary, lanes = [], list(names.values())
 
 
+# %%
 def note(label):
     return lambda module, *rest: diary.append((names[module], label))
 
+
+# %% [markdown]
+# The word *full* in the names of two of them is explained in the next section:
 
 # %%
 handles = []
@@ -159,17 +196,18 @@ for module in names:
         module.register_full_backward_pre_hook(note("back pre")),
         module.register_full_backward_hook(note("back hook")),
     ]
+
+# %%
 x = torch.ones(1, 2, requires_grad=True)
 y = net(x)
 forward_diary = list(diary)
-lanes = list(names.values())
 told = "Forward: pre-hooks go from outside in, hooks come from inside out."
 draw.timeline(forward_diary, told, lanes=lanes)
 
 # %% [markdown]
 # The net is told first that something begins and last that it is done; between lie its
 # layers, one after the other. Think of brackets. **Predict** the order of the
-# eight backward entries before you look:
+# six backward entries before you look:
 
 # %% tags=["predict"]
 diary.clear()
@@ -179,9 +217,9 @@ told = "Backward: the same brackets, entered from the other end."
 draw.timeline(backward_diary, told, lanes=lanes)
 
 # %% [markdown]
-# The same nesting, with the layers in reverse. We can say so exactly. Read the forward
-# diary without the net's own `forward` from right to left, exchange begin and end, and you
-# have the other one:
+# The same nesting, with the layers in reverse. We can say so exactly. Leave out the
+# net's own `forward`, read the forward diary from right to left and exchange begin and
+# end, and you have the other one:
 
 # %%
 mirror = {"hook": "back pre", "pre": "back hook"}
@@ -209,8 +247,8 @@ assert of_lin[0::2] == [f"global {label}" for label in of_lin[1::2]]
 of_lin
 
 # %% [markdown]
-# Each kind of global hook runs right before the module's own. They slow every module
-# down, those of your libraries included, so keep them for debugging and remove them:
+# Each kind of global hook runs right before the module's own. Nobody asks whose module
+# it is, so keep global hooks for debugging, and remove them:
 
 # %%
 for handle in handles:
@@ -246,47 +284,59 @@ with expect_error(RuntimeError, "don't multiply up"):
 assert called == [None]
 
 # %% [markdown]
-# **Rule.** Pre-hooks from outside in, hooks from inside out; backward mirrors it; global
-# before own; own in order of registration.
+# **Rule.** Pre-hooks from outside in, hooks from inside out; backward mirrors it, if
+# the input requires grad; global before own; own in order of registration.
 
 # %% [markdown]
 # ## Why did the old backward hook lie?
 #
 # For gradients, the notes use `register_backward_hook`. It still exists, and its
-# successor carries the word *full*. To see why, take a module whose gradient you can work
-# out in your head: $3x + 5x$ has the slope 8.
+# successor carries the word *full*. To see why, take a module whose gradient you can
+# work out in your head: $3x + 5x$ has the slope 8.
 
 
-# %% tags=["claim:C204"]
+# %%
 class Eight(nn.Module):
     def forward(self, x):
         return x * 3 + x * 5
 
 
-def gradients_seen(register):
-    """What a backward hook is told about the input's gradient, and the gradient itself."""
-    module, told = Eight(), []
+# %% [markdown]
+# A backward hook of either make gets the module and two tuples of gradients: those of
+# the inputs and those of the outputs. We keep what it is told about the input, and
+# compare it with the gradient that the input really gets:
+
+
+# %%
+def gradients_seen(register, module):
+    told = []
     register(module, lambda m, grad_input, grad_output: told.extend(grad_input))
     x = torch.ones(1, requires_grad=True)
     module(x).backward()
     return [g.item() for g in told], x.grad.item()
 
 
+# %% tags=["claim:C204"]
 with expect_warning(FutureWarning, "non-full backward hook"):
-    old = gradients_seen(nn.Module.register_backward_hook)
-full = gradients_seen(nn.Module.register_full_backward_hook)
-assert old == ([1, 1], 8) and full == ([8], 8)
+    old = gradients_seen(nn.Module.register_backward_hook, Eight())
+    relu = gradients_seen(nn.Module.register_backward_hook, nn.ReLU())
+full = gradients_seen(nn.Module.register_full_backward_hook, Eight())
+assert old == ([1, 1], 8) and full == ([8], 8) and relu == ([1], 1)
 table([{"hook": "old", "told": old[0]}, {"hook": "full", "told": full[0]}])
 
 # %% [markdown]
-# The gradient is 8, and the old hook was told twice 1. It hangs on one node of the graph,
-# the last, and reports the inputs of that node: the two summands. The full hook
-# puts a node of its own around the module, one at the entrance and one at the exit, and
-# reports what arrives there. You can see both when you draw the graph. Without a hook:
+# The gradient is 8, and the old hook was told twice 1. It hangs on one node of the
+# graph, the last, and reports the gradients of that node's inputs: the two summands. On
+# a ReLU, where one node is all there is, it told the truth.
+#
+# The full hook puts two nodes of its own around the module, one at the entrance and one
+# at the exit, and reports what arrives there. You can see both when you draw the graph.
+# Without a hook:
 
 # %%
 x = torch.ones(1, requires_grad=True)
-draw.graph(Eight()(x), names={"x": x}, caption="No hook: the module leaves only its arithmetic.")
+told = "No hook: the module leaves only its arithmetic."
+draw.graph(Eight()(x), names={"x": x}, caption=told)
 
 # %% [markdown]
 # With a full hook, the very same module:
@@ -296,31 +346,79 @@ hooked = Eight()
 hooked.register_full_backward_hook(lambda *args: None)
 y = hooked(x)
 assert y.grad_fn.name() == "BackwardHookFunctionBackward"
-draw.graph(y, names={"x": x}, caption="A full hook stands at the entrance and at the exit.")
+told = "A full hook stands at the entrance and at the exit."
+draw.graph(y, names={"x": x}, caption=told)
 
 # %% [markdown]
-# A full hook may answer, too: a tuple returned, with one entry for each argument, replaces
-# the gradients that go further down. The weights of the module itself are not affected, for their gradients were
-# taken inside:
+# Data rarely require grad, and then nothing arrives at the entrance. Our net was called
+# on an `x` that does. We hook the net and its first layer once more:
+
+# %%
+for module in (net, net.lin):
+    module.register_full_backward_pre_hook(note("back pre"))
+    module.register_full_backward_hook(note("back hook"))
+
+# %%
+reported = []
+listen = net.lin.register_full_backward_hook(lambda m, ins, outs: reported.append(ins))
+
+# %% [markdown]
+# This time the net gets data. **Predict** the order of the four entries:
+
+# %% tags=["predict"]
+diary.clear()
+with expect_warning(UserWarning, "since no inputs require gradients"):
+    net(torch.ones(1, 2)).sum().backward()
+fired = [f"{who} {label}" for who, label in diary if label != "forward"]
+assert fired.index("net back hook") < fired.index("lin back pre")
+fired
+
+# %% [markdown]
+# The net's bracket closes before anything has happened inside it. A full hook that has
+# no gradient to wait for at the entrance is called at the exit, under a warning. So the
+# net's hook comes too early, and the hook of its first layer is told `None`:
+
+# %%
+assert reported == [(None,)]
+
+# %% [markdown]
+# A full hook may answer, too: a tuple returned, with one entry for each argument,
+# replaces the gradients that go further down. The weights of the module itself are not
+# affected, for their gradients were taken inside:
 
 # %%
 layer = nn.Linear(2, 2)
-layer.register_full_backward_hook(lambda m, grad_input, grad_output: (grad_input[0] * 0,))
+zero = layer.register_full_backward_hook(lambda m, inside, outside: (inside[0] * 0,))
 x = torch.ones(1, 2, requires_grad=True)
 layer(x).sum().backward()
 assert x.grad.tolist() == [[0, 0]]
 assert layer.weight.grad.tolist() == [[1, 1], [1, 1]]
 
 # %% [markdown]
-# The two kinds cannot be mixed on one module:
+# What a backward pre-hook returns replaces the gradient at the exit instead.
+# **Predict** whether the weights notice:
+
+# %% tags=["predict"]
+zero.remove()
+layer.register_full_backward_pre_hook(lambda m, outside: (outside[0] * 10,))
+layer.weight.grad = None
+layer(x).sum().backward()
+assert layer.weight.grad.tolist() == [[10, 10], [10, 10]]
+layer.weight.grad.tolist()
+
+# %% [markdown]
+# They do: the pre-hook stands before the weights, on the way back. And the old and the
+# full hook cannot be mixed on one module:
 
 # %%
+layer.register_full_backward_hook(lambda *args: None)
 with expect_error(RuntimeError, "Cannot use both regular backward hooks and full"):
     layer.register_backward_hook(lambda *args: None)
 
 # %% [markdown]
-# **Rule.** `register_full_backward_hook` sees the module's own inputs and outputs; the old
-# one sees the last operation's.
+# **Rule.** `register_full_backward_hook` is told the gradients of the module's own
+# inputs and outputs, provided that an input requires grad; the old one, those of its
+# last operation.
 
 # %% [markdown]
 # ## What fires outside of forward and backward?
@@ -335,6 +433,7 @@ def rename(module, state, prefix, *rest):
         state[prefix + "weight"] = state.pop(prefix + "w")
 
 
+# %%
 layer = nn.Linear(2, 1, bias=False)
 layer.register_load_state_dict_pre_hook(rename)
 layer.load_state_dict({"w": torch.tensor([[5.0, 6.0]])})
@@ -367,44 +466,55 @@ assert list(parent.state_dict()) == ["weight", "bias"]
 # %% [markdown]
 # ## Where it goes wrong
 #
-# **A full hook beside an in-place layer.** The notes' example hooks a convolution that is
-# followed by `nn.ReLU(inplace=True)`. With the old hook it runs, under a warning:
+# **A full hook beside an in-place layer.** The notes' example hooks a convolution that
+# is followed by `nn.ReLU(inplace=True)`. With the old hook it runs, under a warning:
 
 
-# %% tags=["claim:C207"]
-def run(register, inplace):
-    conv, ran = nn.Conv2d(1, 2, 3), []
-    register(conv, lambda *args: ran.append("hook"))
+# %%
+def run(register, inplace, at=0):
+    net, ran = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=inplace)), []
+    register(net[at], lambda *args: ran.append("hook"))
     picture = torch.ones(1, 1, 5, 5, requires_grad=True)
-    nn.Sequential(conv, nn.ReLU(inplace=inplace))(picture).mean().backward()
+    net(picture).mean().backward()
     return ran
 
 
+# %% tags=["claim:C207"]
 with expect_warning(FutureWarning, "non-full backward hook"):
     assert run(nn.Module.register_backward_hook, inplace=True) == ["hook"]
 with expect_error(RuntimeError, "is a view and is being modified inplace"):
     run(nn.Module.register_full_backward_hook, inplace=True)
-assert run(nn.Module.register_full_backward_hook, inplace=False) == ["hook"]
 
 # %% [markdown]
-# The full hook's node at the exit hands the output on as a view of itself; writing into that
-# view would bypass the hook, and torch refuses. The cure is `inplace=False` in the layer
-# behind the hook.
-#
+# The full hook's node hands the tensor on as a view, and torch does not let you write
+# into it, for that would bypass the hook. A hook on the in-place layer itself fails in
+# the same way, at its entrance. The cure is `inplace=False`:
+
+# %%
+for at in (0, 1):
+    assert run(nn.Module.register_full_backward_hook, False, at) == ["hook"]
+with expect_error(RuntimeError, "is a view and is being modified inplace", lines=1):
+    run(nn.Module.register_full_backward_hook, True, at=1)
+
+# %% [markdown]
 # **Features that change after you kept them.** The same in-place layer, a forward
 # hook, and no error:
 
 # %%
 pair = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
 kept, cloned = [], []
-pair[0].register_forward_hook(lambda m, args, out: kept.append(out))
-pair[0].register_forward_hook(lambda m, args, out: cloned.append(out.clone()))
-pair(torch.tensor([-1.0, 2.0]))
+watch = pair[0].register_forward_hook(lambda m, args, out: kept.append(out))
+clone = pair[0].register_forward_hook(lambda *a: cloned.append(a[2].detach().clone()))
+
+# %%
+pair(torch.tensor([-1.0, 2.0], requires_grad=True) * 1)
 assert kept[0].tolist() == [0, 2] and cloned[0].tolist() == [-1, 2]
+assert kept[0].requires_grad and not cloned[0].requires_grad
 
 # %% [markdown]
-# The hook kept a reference, the next layer wrote into it, and the symptom is a feature
-# without a single negative number. Clone inside the hook.
+# The first hook kept a reference, the next layer wrote into it, and the symptom is a
+# feature without a single negative number. Clone inside the hook, and `detach` first,
+# or what you keep drags its graph along.
 #
 # **Calling `forward` yourself.** Hooks live in `__call__`. Go around it, and they are
 # silent:
@@ -419,8 +529,8 @@ assert calls == ["hook"]
 
 # %% [markdown]
 # **Registered once per run of the cell.** Nothing stops you from registering the same
-# function again, and it will be called that often. Keep the handle and remove it, best
-# in a `finally`:
+# function again, and it will be called that often. A handle removes its own hook only,
+# and the others stay:
 
 # %%
 layer, calls = nn.Linear(1, 1), []
@@ -433,14 +543,32 @@ layer(torch.ones(1, 1))
 assert len(calls) == 5
 
 # %% [markdown]
+# A handle is a context manager as well. What it registered is gone at the end of the
+# block, even if the block ends in an error, as after a `finally`:
+
+# %%
+layer, calls = nn.Linear(1, 1), []
+
+
+def ring(*args):
+    calls.append("hook")
+
+
+# %%
+with expect_error(ValueError, "stop"), layer.register_forward_hook(ring):
+    layer(torch.ones(1, 1))
+    raise ValueError("stop")
+layer(torch.ones(1, 1))
+assert calls == ["hook"]
+
+# %% [markdown]
 # ## In practice
 #
-# A hook runs Python in the middle of your model, so keep it short, and never let it hold
-# outputs with their graphs longer than you need: `detach` what you store. Prefer a
-# context manager that registers on entry and removes on exit. To change
-# behaviour for good, write a module; hooks are for looking, for experiments, and for code
-# that is not yours. In a loop that must be fast, no hook is the
-# fastest hook.
+# A hook runs Python in the middle of your model, so keep it short, and never let it
+# hold outputs with their graphs longer than you need: `detach` what you store. Prefer a
+# `with` block to a handle that you must remember. To change behaviour for good, write a
+# module; hooks are for looking, for experiments, and for code that is not yours. In a
+# loop that must be fast, no hook is the fastest hook.
 
 # %% [markdown]
 # ## Summary
@@ -451,11 +579,13 @@ assert len(calls) == 5
 #   ([shown](#Can-we-change-what-goes-in?)).
 # - Pre-hooks fire from outside in, hooks from inside out, backward in the mirror
 #   ([recorded](#Who-fires-when?)).
-# - The full backward hook reports the module's gradient, the old one that of its last
-#   operation ([compared](#Why-did-the-old-backward-hook-lie?)).
+# - The full backward hook reports the module's gradients, if an input requires grad;
+#   the old one those of its last operation
+#   ([compared](#Why-did-the-old-backward-hook-lie?)).
 # - Loading and saving call hooks of their own
 #   ([shown](#What-fires-outside-of-forward-and-backward?)).
-# - In-place layers break full hooks loudly and kept features silently
+# - In-place layers break full hooks loudly and kept features silently; `forward` called
+#   by hand skips all hooks, and a hook registered twice runs twice
 #   ([cases](#Where-it-goes-wrong)).
 
 # %% [markdown]
@@ -464,9 +594,9 @@ assert len(calls) == 5
 # ### Exercise 502.1 · What comes back?
 # *predict · ●○○ · 3 minutes*
 #
-# `m = nn.Identity()` gets three forward hooks, in this order: `lambda m, a, out: out + 1`,
-# `lambda m, a, out: out * 10`, and, with `prepend=True`, `lambda m, a, out: None`. What is
-# `m(torch.tensor(2.0)).item()`?
+# `m = nn.Identity()` gets three forward hooks, in this order:
+# `lambda m, a, out: out + 1`, `lambda m, a, out: out * 10`, and, with `prepend=True`,
+# `lambda m, a, out: None`. What is `m(torch.tensor(2.0)).item()`?
 
 # %% tags=["exercise"]
 answer = ...  # TODO: a number
@@ -479,8 +609,8 @@ exercise("502.1").check(answer)
 # *order · ●●○ · 5 minutes*
 #
 # `outer = nn.Sequential(a, b)`, where `a` and `b` are layers. All three have a forward
-# pre-hook and a forward hook. Put the six calls in order: `"outer pre"`, `"outer hook"`,
-# `"a pre"`, `"a hook"`, `"b pre"`, `"b hook"`.
+# pre-hook and a forward hook. Put the six calls in order: `"outer pre"`,
+# `"outer hook"`, `"a pre"`, `"a hook"`, `"b pre"`, `"b hook"`.
 
 # %% tags=["exercise"]
 answer = ...  # TODO: a list of the six strings
@@ -493,8 +623,9 @@ exercise("502.2").check(answer)
 # *write · ●●○ · 10 minutes*
 #
 # Return a dictionary from the name of each child of `model` (as in
-# `model.named_children()`) to the shape of its output, as a tuple, when the model is called
-# on `x`. No hook may be left on the model afterwards, even when the call fails.
+# `model.named_children()`) to the shape of its output, as a tuple, when the model is
+# called on `x`. If the call fails, let the error through. In either case, none of your
+# hooks may be left on the model.
 
 
 # %% tags=["exercise"]
@@ -526,12 +657,27 @@ def feature_of(model, layer, x):
 exercise("502.4").check(feature_of)
 
 # %% [markdown]
-# ### Exercise 502.5 · A gradient that goes back smaller
+# ### Exercise 502.5 · Who was called?
+# *predict · ●●○ · 3 minutes*
+#
+# A module has a forward hook, a full backward hook, and a forward hook with
+# `always_call=True`. Its `forward` raises an error, which the caller catches. How many
+# of the three hooks have run?
+
+# %% tags=["exercise"]
+answer = ...  # TODO: a number
+
+# %%
+exercise("502.5").check(answer)
+
+# %% [markdown]
+# ### Exercise 502.6 · A gradient that goes back smaller
 # *write · ●●● · 10 minutes*
 #
-# Make every gradient that leaves `module` towards its inputs `factor` times as large, and
-# leave the gradients of its parameters alone. Modules with an argument that is no tensor,
-# such as `Scale` above, must still work; `grad_input` holds `None` there. Return the handle.
+# Make every gradient that leaves `module` towards its inputs `factor` times as large,
+# and leave the gradients of its parameters alone. Modules with an argument that is no
+# tensor, such as `Scale` above, must still work; the tuple that the hook is told holds
+# `None` there, and so must yours. Return the handle.
 
 
 # %% tags=["exercise"]
@@ -540,27 +686,13 @@ def scale_gradient(module, factor):
 
 
 # %%
-exercise("502.5").check(scale_gradient)
-
-# %% [markdown]
-# ### Exercise 502.6 · Who was called?
-# *predict · ●●○ · 3 minutes*
-#
-# A module has a forward hook, a full backward hook, and a forward hook with
-# `always_call=True`. Its `forward` raises an error, which the caller catches. How many of
-# the three hooks have run?
-
-# %% tags=["exercise"]
-answer = ...  # TODO: a number
-
-# %%
-exercise("502.6").check(answer)
+exercise("502.6").check(scale_gradient)
 
 # %% [markdown]
 # ## Next
 #
-# [201 · Gradients and graphs](201_gradients_and_graphs.ipynb) shows the nodes that a full
-# backward hook stands between.
+# [201 · Gradients and graphs](201_gradients_and_graphs.ipynb) shows the nodes that a
+# full backward hook stands between.
 #
 # - [torch.nn.Module](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html): every
 #   registration method with its arguments.
