@@ -17,6 +17,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from helpers.figures import (
     BLUE,
     CYCLE,
+    DPI,
     GREEN,
     INK,
     PAPER,
@@ -581,7 +582,7 @@ def pictures(
         tall / wide if same_scale else max(array.shape[0] / array.shape[1] for array in row)
         for row in rows
     ]
-    heads = [0.05 + 0.16 * max(len(t.split("\n")) if t else 0 for t in titles or [""])] * len(rows)
+    heads = [0.1 + 0.17 * max(len(t.split("\n")) if t else 0 for t in titles or [""])] * len(rows)
     heights = [
         width / across * min(share, 1.6) + head for share, head in zip(shares, heads, strict=True)
     ]
@@ -591,11 +592,15 @@ def pictures(
     for place, axis in enumerate(axes.flat):
         axis.set_axis_off()
         if place < len(arrays):
-            axis.imshow(arrays[place], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            # Enlarged, a pixel is a square; made smaller, a picture must not alias.
+            shown = width / across * DPI / (wide if same_scale else arrays[place].shape[1])
+            smooth = "nearest" if shown >= 1 else "hanning"
+            axis.imshow(arrays[place], cmap="gray", vmin=0, vmax=255, interpolation=smooth)
             if same_scale:
                 axis.set_xlim(-0.5, wide - 0.5)
                 axis.set_ylim(tall - 0.5, -0.5)
-            axis.set_title(titles[place] if titles else "", fontsize=9)
+            side = "left" if same_scale else "center"
+            axis.set_title(titles[place] if titles else "", fontsize=9, loc=side)
     show(figure, caption, alt)
 
 

@@ -60,7 +60,7 @@ _STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
-_DPI = 144
+DPI = 144
 _CSS_DPI = 96
 
 
@@ -128,7 +128,7 @@ def _png(figure: Figure) -> bytes:
     """PNG bytes with a palette: a third of the size of full colour, and nothing of the machine."""
     raw = io.BytesIO()
     with rc_context({**rcParamsDefault, **_STYLE}):
-        figure.savefig(raw, format="png", dpi=_DPI, facecolor=PAPER)
+        figure.savefig(raw, format="png", dpi=DPI, facecolor=PAPER)
     image = Image.open(raw).convert("RGB")
     small = image.quantize(colors=256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     out = io.BytesIO()
