@@ -249,7 +249,7 @@ def graph(
         raise ValueError(f"a graph {len(layers)} steps deep cannot be read; draw a shorter one")
     spot = _spots(net, layers)
     tallest = max(map(len, layers))
-    gap = 2.6 if gradients else 2.1
+    gap = 2.3 if gradients else 1.75
     wide = gap * (len(layers) - 1) + 1.5
     scale = min(1.05, _WIDEST / wide)
     figure, axes = canvas(wide * scale, (tallest * 0.8 + 0.2) * max(scale, 0.75))
@@ -258,8 +258,20 @@ def graph(
     _draw_net(axes, net, spot, flows, max(scale, 0.6))
     axes.set_xlim(-0.75, wide - 0.75)
     axes.set_ylim(-tallest / 2 * 0.8 - 0.1, tallest / 2 * 0.8 + 0.1)
-    words = [net.nodes[node]["label"].replace("\n", " ") for node in sorted(net, key=spot.get)]
-    show(figure, caption, alt or "Autograd graph, left to right: " + ", ".join(words) + ".")
+    show(figure, caption, alt or _graph_alt(net, spot, flows))
+
+
+def _graph_alt(net: Any, spot: Mapping[int, Any], flows: Mapping[Any, Any]) -> str:
+    words = {node: net.nodes[node]["label"].replace("\n", " ") for node in net}
+    said = ", ".join(words[node] for node in sorted(net, key=spot.get))
+    back = [
+        f"{words[end]} to {words[start]} {_short(flows[end, slot])}"
+        for start, end, data in net.edges(data=True)
+        for slot in data.get("slots") or ()
+        if (end, slot) in flows
+    ]
+    gradients = f" Gradients going back: {'; '.join(back)}." if back else ""
+    return f"Autograd graph, left to right: {said}.{gradients}"
 
 
 def _walk(
@@ -379,7 +391,7 @@ def _draw_net(
         axes.add_patch(box)
         label = _folded(data["label"])
         longest = len(max(label.split("\n"), key=len))
-        size = min(8.5, 122 / longest) * scale
+        size = min(10.5, 142 / longest) * scale
         axes.text(x, y, label, ha="center", va="center", size=size)
 
 
@@ -540,7 +552,7 @@ def timeline(
     axes.set_yticks(range(len(lanes)), lanes)
     axes.set_xticks(range(last + 1))
     axes.set_xlabel("step (order, not time)")
-    axes.set_xlim(0, last)
+    axes.set_xlim(-0.01 * last, 1.01 * last)
     axes.set_ylim(len(lanes) - 0.45, -0.55)
     said = "; ".join(f"step {span[2]}: {span[0]} {span[1]}" for span in spans)
     show(figure, caption, alt or f"Timeline of {len(spans)} events: {said}.")
