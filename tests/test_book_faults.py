@@ -167,6 +167,10 @@ TEXT_FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
     "just": (prose("It is Just a view."), "'Just' in"),
     "exclamation": (prose("What a surprise!"), "'!' in"),
     "emoji": (prose("Well done 🎉."), "'🎉' in"),
+    "prediction that tells its answer": (
+        cell("answer = 2\nassert answer == 2", '"predict"'),
+        "a predict cell asserts its own answer",
+    ),
     "unannounced prediction": (
         both(cell("assert True", '"predict"'), sub(r"# \*\*Predict\*\* it:", "# Run it:")),
         "nothing before it asks to predict",

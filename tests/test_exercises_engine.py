@@ -703,6 +703,26 @@ def test_several_right_orders():
     assert "it raises RuntimeError: nothing to walk back through" in report.details[0]
 
 
+def test_a_set_is_right_in_any_order():
+    def key():
+        return {"b", "c"}
+
+    asked = value("predict", key)
+    saw(grade(asked, ["c", "b"]), "pass")
+    saw(grade(asked, {"b", "c"}), "pass")
+    saw(grade(asked, ["b"]), "wrong", "shape")
+    saw(grade(asked, ["b", "d"]), "wrong", "values")
+    saw(grade(asked, "bc"), "wrong", "type")
+
+
+def test_a_narrow_tolerance_is_not_written_as_nothing():
+    def key():
+        return 1000.0
+
+    report = grade(value("measure", key, tolerance=0.001), 900)
+    assert "too small: more than 0.1% away" in report.details[0]
+
+
 def test_measures():
     def key():
         return 200.0

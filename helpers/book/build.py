@@ -33,7 +33,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
-from helpers.book import percent
+from helpers.book import percent, readme
 from helpers.book.chapters import ROOT, Chapter, chapters, read_source
 from helpers.book.kernel import kernel_environment
 
@@ -100,7 +100,10 @@ def main(argv: list[str], book: Book | None = None) -> int:
     try:
         wanted = book.chapters([number for word in asked.numbers for number in word.split(",")])
         with one_at_a_time(book):
-            return _build_all(book, wanted, asked.force, asked.limit, orphans=not asked.numbers)
+            failed = _build_all(book, wanted, asked.force, asked.limit, orphans=not asked.numbers)
+            if book == Book():
+                readme.refresh()
+            return failed
     except (LookupError, ValueError, OSError) as error:
         print(f"book: {words(error)}", file=sys.stderr)
         return 1

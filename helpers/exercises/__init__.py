@@ -67,7 +67,8 @@ answer is a value, or a function of the answer with an ``example`` for which it 
     )
 
 Tuples, lists and torch.Size agree, so do 2 and 2.0 and a 0-d tensor, strings in any case, a dtype
-and its name, an exception and its name; True and 1 do not. Of floats three digits are enough. A
+and its name, an exception and its name; True and 1 do not. Where the key is a set, order does not
+count. Of floats three digits are enough. A
 wrong prediction is told where it differs, never what is right: that is what running a cell is for.
 
 **order**: the answer is a list of labels; ``key`` runs the thing and returns the right list. If

@@ -43,7 +43,7 @@ def same_guess(
     """Whether a reader's value says what torch's says.
 
     A tuple, a list and a torch.Size agree, so do a number and a 0-d tensor, 2.0 and 2, strings in
-    any case, a dtype and its name; True and 1 do not.
+    any case, a dtype and its name; True and 1 do not. Where the key is a set, order does not count.
 
     >>> same_guess((2, 3), torch.Size([2, 3])), same_guess(2.0, 2), same_guess(True, 1)
     (True, True, False)
@@ -52,7 +52,16 @@ def same_guess(
         tolerance: of numbers, relative and absolute; None is exact for integers.
         relative: the tolerance is relative to the key only (absolute where the key is 0).
     """
+    if isinstance(key, set | frozenset):
+        yours, key = _sorted(yours), _sorted(key)
     return _same(plain(yours), plain(key), tolerance, relative)
+
+
+def _sorted(value: object) -> object:
+    """A collection of labels in one order; anything else as it is."""
+    if isinstance(value, set | frozenset) or is_sequence(value):
+        return sorted(plain(list(value)), key=repr)
+    return value
 
 
 def _same(yours: object, key: object, tolerance: float | None, relative: bool) -> bool:
@@ -84,6 +93,8 @@ def _same(yours: object, key: object, tolerance: float | None, relative: bool) -
 def first_slip(exercise: Exercise, answer: object, key: object) -> tuple[str, str]:
     """The aspect and the words of the first difference; they do not give the key away."""
     relative = exercise.kind == "measure"
+    if isinstance(key, set | frozenset):
+        answer, key = _sorted(answer), _sorted(key)
     aspect, text = _slip(plain(answer), plain(key), "it", exercise.tolerance, relative, answer)
     return aspect, text[0].upper() + text[1:]
 
@@ -113,7 +124,7 @@ def _slip(yours, key, path, tolerance, relative, written) -> tuple[str, str]:
                 return _slip(yours[k], key[k], _step(path, repr(k)), tolerance, relative, yours[k])
     if relative:
         size = "large" if yours > key else "small"
-        off = f"more than {tolerance:.0%} away from what is measured now"
+        off = f"more than {tolerance * 100:g}% away from what is measured now"
         return "values", f"{start}{write_value(yours)} is too {size}: {off}."
     return "values", f"{start}{write_value(yours)} is not what torch gives."
 

@@ -7,7 +7,6 @@ import copy
 import inspect
 import io
 import random
-import re
 import sys
 import traceback
 import warnings
@@ -15,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
+
+from helpers.errors import steady
 
 from .declare import Exercise
 from .values import is_tensor, shorten, tensors_in
@@ -258,9 +259,8 @@ def left_open(run: Run) -> bool:
 
 
 def first_lines(text: str, count: int) -> str:
-    """The first lines of a message, without the memory addresses in it."""
-    lines = [line.rstrip() for line in text.strip().splitlines() if line.strip()][:count]
-    return re.sub(r"\b0x[0-9a-fA-F]+", "0x…", "\n".join(lines))
+    """The first lines of a message, without what differs from machine to machine."""
+    return "\n".join([line.rstrip() for line in steady(text).splitlines() if line.strip()][:count])
 
 
 def describe_error(error: BaseException, program: object = None) -> str:

@@ -114,11 +114,13 @@ def voice(text: Text) -> list[str]:
 
 
 def predictions(text: Text) -> list[str]:
-    """A cell tagged predict is announced: the text before it asks the reader to predict."""
+    """A cell tagged predict is announced by the text before it, and does not tell the answer."""
     found = []
     for i, cell in text.code:
         if "predict" not in tags(cell):
             continue
+        if re.search(r"^\s*assert\b", cell.source, re.MULTILINE):
+            found.append(text.problem(i, "a predict cell asserts its own answer; assert it after"))
         before = [c for c in text.cells[max(0, i - 2) : i] if c.cell_type == "markdown"]
         if not any("predict" in c.source.lower() for c in before):
             found.append(text.problem(i, "tagged predict, but nothing before it asks to predict"))
