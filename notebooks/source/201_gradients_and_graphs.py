@@ -117,14 +117,18 @@ def push(node, g):
 
 # %% tags=["predict"]
 visits = push(y.node, 1.0)
-assert x.grad == 7.0 and visits == 5
 x.grad, visits
 
 # %% [markdown]
 # Two paths lead from `y` to `x`. One brought 4, the other 3, and the leaf added them.
 # That is the whole chain rule: multiply along a path, add where paths meet. Walking it
 # from the result to the leaves is backpropagation (反向传播).
-#
+
+# %%
+assert x.grad == 4 + 3 == 2 * x.data + 3
+assert visits == 4 + 1
+
+# %% [markdown]
 # Correct, but the leaf was visited twice. Let each value be used twice, twelve times in
 # a row. There are thirteen nodes; **predict** the number of visits:
 
@@ -134,13 +138,18 @@ y = x
 for _ in range(12):
     y = y + y
 visits = push(y.node, 1.0)
-assert visits == 2**13 - 1 and x.grad == 2**12
 visits
 
 # %% [markdown]
-# 8,191, for the paths double at every step. The cure is patience: a node waits until
-# everything that leads to it has arrived. List the nodes with parents first, then go
-# through that list from its end:
+# The paths double at every step: one visit, two, four, up to 4,096 for the leaf.
+
+# %%
+assert visits == sum(2**step for step in range(13)) == 8191
+assert x.grad == 2**12 == 4096
+
+# %% [markdown]
+# The cure is patience: a node waits until everything that leads to it has arrived. List
+# the nodes with parents first, then go through that list from its end:
 
 
 # %%
@@ -325,24 +334,31 @@ with torch.no_grad():
     through_a, _ = a.grad_fn(to_a)
     through_b, _ = b.grad_fn(to_b)
     collect(through_a + through_b)
-assert x.grad == 7
 to_a.item(), to_b.item()
 
 # %% [markdown]
-# Nobody called `backward`, and `x.grad` is 7. `a` received the value of `b` and the
-# other way round, as in our `mul`. Without `no_grad` the walk is a calculation like
-# any other, and leaves a graph of its own:
+# `a` received the value of `b` and the other way round, as in our `mul`. Nobody called
+# `backward`, and `x.grad` is 7:
+
+# %%
+assert to_a == b and to_b == a
+assert x.grad == 7
+
+# %% [markdown]
+# Without `no_grad` the walk is a calculation like any other, and leaves a graph of its
+# own:
 
 # %%
 to_a, to_b = y.grad_fn(torch.tensor(1.0))
 assert to_a.grad_fn.name() == to_b.grad_fn.name() == "MulBackward0"
 
 # %% [markdown]
-# Now see the whole walk at once. The red numbers are what travels from right to left:
+# Now see the whole walk at once. The coloured numbers are what travels from right to
+# left:
 
 # %%
 names = {"x": x, "a": a, "b": b, "y": y}
-told = "Values went along the arrows; the red gradients come back against them."
+told = "Values went along the arrows; the coloured gradients come back against them."
 draw.graph(y, caption=told, names=names, gradients=True)
 
 # %% [markdown]
@@ -374,15 +390,20 @@ assert x.grad == 2**60
 # The graph is written while Python runs, which the notes call a dynamic graph (动态图):
 # a value may decide what gets recorded. **Predict** the two names and slopes:
 
-# %% tags=["predict", "claim:C396"]
+# %% tags=["predict"]
 met = []
 for start in (1.0, -1.0):
     x = torch.tensor(start, requires_grad=True)
     y = x**2 if x > 0 else x * 5
     y.backward()
     met.append((y.grad_fn.name(), x.grad.item()))
-assert met == [("PowBackward0", 2.0), ("MulBackward0", 5.0)]
 met
+
+# %% [markdown]
+# Only the branch that ran was recorded:
+
+# %% tags=["claim:C396"]
+assert met == [("PowBackward0", 2.0), ("MulBackward0", 5.0)]
 
 # %% [markdown]
 # ## When is an operation recorded?
@@ -413,14 +434,12 @@ with expect_error(RuntimeError, "floating point and complex"):
 # numbers without their node. **Predict** which of the five require grad, and which of
 # the three sentences survive:
 
-# %% tags=["predict", "claim:C148", "claim:C452", "claim:C283"]
+# %% tags=["predict"]
 data, w = torch.ones(2), torch.ones(2, requires_grad=True)
 with torch.no_grad():
     unrecorded = w * 2
 made = {"data + data": data + data, "data + w": data + w, "w > 0": w > 0}
 made |= {"w.detach() * 2": w.detach() * 2, "w * 2 under no_grad": unrecorded}
-asks = [result.requires_grad for result in made.values()]
-assert data.is_leaf and asks == [False, True, False, False, False]
 table([{"result": k, "requires grad": t.requires_grad} for k, t in made.items()])
 
 # %% [markdown]
@@ -429,7 +448,13 @@ table([{"result": k, "requires grad": t.requires_grad} for k, t in made.items()]
 # floating-point numbers, `detach` cuts the tie, and `no_grad` stops the recording. Two
 # of those had an input that does require grad, so the first sentence needs a condition
 # as well: floating point, and recording on.
-#
+
+# %% tags=["claim:C148", "claim:C452", "claim:C283"]
+asks = [result.requires_grad for result in made.values()]
+assert asks == [False, True, False, False, False]
+assert data.is_leaf and w.requires_grad
+
+# %% [markdown]
 # What was not recorded has no node behind it, and that is what torch calls a leaf. Our
 # engine's leaves were the values that you made yourself; torch's may be results, too:
 
@@ -556,6 +581,12 @@ assert jacobian.tolist() == [[2.0, 1.0], [1.0, 1.0], [2.0, 0.0]]
 # %% tags=["predict"]
 x.grad, v = None, torch.tensor([1.0, 10.0, 100.0])
 f(x).backward(gradient=v)
+x.grad.tolist()
+
+# %% [markdown]
+# The first is 1 * 2 + 10 * 1 + 100 * 2:
+
+# %%
 assert torch.equal(x.grad, v @ jacobian) and x.grad.tolist() == [212.0, 11.0]
 told = "The start `v` weighs the rows of the Jacobian; `x.grad` is their sum."
 draw.grid(v, jacobian, x.grad, titles=["v", "Jacobian", "v @ Jacobian"], caption=told)
@@ -610,20 +641,20 @@ assert takes["grad_tensors"].default is None and "inputs" in takes
 # gradients of everything in between. First the leaf. `retain_graph=True` is our `keep`.
 # **Predict** `a.grad` after each of two walks:
 
-# %% tags=["predict", "claim:C284"]
+# %% tags=["predict"]
 a = torch.tensor(3.0, requires_grad=True)
 y = a * a
 y.backward(retain_graph=True)
 first = a.grad.item()
 y.backward()
-assert first == 6 and a.grad == 12
 first, a.grad.item()
 
 # %% [markdown]
 # The gradient stays, and the next one is added (梯度累加), as the notes say. The
 # second walk threw the saved numbers away, so a third fails:
 
-# %%
+# %% tags=["claim:C284"]
+assert first == 6 and a.grad == 6 + 6
 with expect_error(RuntimeError, "Trying to backward through the graph a second time"):
     y.backward()
 
@@ -632,13 +663,26 @@ with expect_error(RuntimeError, "Trying to backward through the graph a second t
 # walks in a row fail. Our engine releases only what was *saved*. **Predict** what it
 # says to a second walk of `v * v` and of `v + 1`:
 
+
 # %% tags=["predict"]
+def second_walk(y):
+    backward(y)
+    try:
+        return f"{backward(y)} visits"
+    except RuntimeError as error:
+        return str(error)
+
+
 v = Value(3.0)
-product, shifted = v * v, v + 1
-backward(product)
-with expect_error(RuntimeError, "what it saved is gone"):
-    backward(product)
-assert backward(shifted) == backward(shifted) == 2
+product, shifted = second_walk(v * v), second_walk(v + 1)
+product, shifted
+
+# %% [markdown]
+# The product misses its factors; the sum, which saved nothing, misses nothing.
+
+# %%
+assert product == "Mul: what it saved is gone"
+assert shifted == "2 visits"
 
 # %% [markdown]
 # Torch agrees. The node is still there, its saved factor is not (the words in brackets
@@ -697,14 +741,19 @@ optimizer.step()
 with_none = p.item()
 p.grad = torch.ones(())
 optimizer.zero_grad(set_to_none=False)
-assert p.grad == 0
 optimizer.step()
-assert with_none == 2.0 and math.isclose(p.item(), 1.9, rel_tol=1e-6)
 with_none, round(p.item(), 2)
 
 # %% [markdown]
 # An optimizer passes over a parameter whose gradient is `None`, and takes a zero at its
-# word. Adding up has its use, though. A batch too large for the memory can be walked in
+# word:
+
+# %%
+assert with_none == 2.0
+assert p.grad == 0 and math.isclose(p.item(), 1.9, rel_tol=1e-6)
+
+# %% [markdown]
+# Adding up has its use, though. A batch too large for the memory can be walked in
 # halves:
 
 # %%

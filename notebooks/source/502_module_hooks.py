@@ -63,16 +63,23 @@ assert len(seen) == 1
 # if it does return something? **Predict** the output of the network when a hook on its
 # last layer answers with a tensor of sevens:
 
-# %% tags=["predict", "claim:C258"]
+# %% tags=["predict"]
 handle = net[2].register_forward_hook(lambda module, args, output: output * 0 + 7)
 replaced = net(torch.ones(1, 4))
 handle.remove()
-assert replaced.tolist() == [[7, 7]]
 replaced.tolist()
 
 # %% [markdown]
-# Whatever a forward hook returns takes the place of the output, unless it is `None`. A
-# hook that returns something by accident is therefore not a spectator any more.
+# Whatever a forward hook returns takes the place of the output, unless it is `None`:
+
+# %% tags=["claim:C258"]
+assert replaced.tolist() == [[7, 7]]
+quiet = nn.Identity()
+quiet.register_forward_hook(lambda module, args, output: None)
+assert quiet(torch.ones(2)).tolist() == [1, 1]
+
+# %% [markdown]
+# A hook that returns something by accident is therefore not a spectator any more.
 #
 # **Rule.** A hook that only watches returns nothing.
 
@@ -114,13 +121,18 @@ handle = scale.register_forward_pre_hook(lambda module, args: counted.append(len
 scale(torch.ones(1), by=3)
 scale(x=torch.ones(1), by=3)
 handle.remove()
-assert counted == [1, 0]
 counted
 
 # %% [markdown]
 # Arguments given by name do not appear at all; in the second call there was nothing to
-# see. A hook registered with `with_kwargs=True` gets them as a dictionary and hands
-# back both:
+# see:
+
+# %%
+assert counted == [1, 0]
+
+# %% [markdown]
+# A hook registered with `with_kwargs=True` gets them as a dictionary and hands back
+# both:
 
 
 # %%
@@ -213,7 +225,7 @@ draw.timeline(forward_diary, told, lanes=lanes)
 diary.clear()
 y.sum().backward()
 backward_diary = list(diary)
-told = "Backward: the same brackets, entered from the other end."
+told = "Backward: the same three modules, on the way back."
 draw.timeline(backward_diary, told, lanes=lanes)
 
 # %% [markdown]
@@ -224,6 +236,8 @@ draw.timeline(backward_diary, told, lanes=lanes)
 # %%
 mirror = {"hook": "back pre", "pre": "back hook"}
 brackets = [event for event in forward_diary if event[1] != "forward"]
+said = [f"{who} {what}" for who, what in brackets]
+assert said == ["net pre", "lin pre", "lin hook", "act pre", "act hook", "net hook"]
 assert backward_diary == [(who, mirror[what]) for who, what in reversed(brackets)]
 
 # %% [markdown]
@@ -243,12 +257,20 @@ net(x).sum().backward()
 
 # %%
 of_lin = [label for who, label in diary if who == "lin"]
-assert of_lin[0::2] == [f"global {label}" for label in of_lin[1::2]]
-of_lin
+whose = ["global" if "global" in label else "own" for label in of_lin]
+events = list(zip(whose, (t.removeprefix("global ") for t in of_lin), strict=True))
+told = "What fires for the linear layer alone, forward and then backward."
+draw.timeline(events, told, lanes=["global", "own"])
 
 # %% [markdown]
-# Each kind of global hook runs right before the module's own. Nobody asks whose module
-# it is, so keep global hooks for debugging, and remove them:
+# Each kind of global hook runs right before the module's own:
+
+# %%
+assert whose == ["global", "own"] * 4
+assert of_lin[0::2] == [f"global {label}" for label in of_lin[1::2]]
+
+# %% [markdown]
+# Nobody asks whose module it is, so keep global hooks for debugging, and remove them:
 
 # %%
 for handle in handles:
@@ -370,7 +392,6 @@ diary.clear()
 with expect_warning(UserWarning, "since no inputs require gradients"):
     net(torch.ones(1, 2)).sum().backward()
 fired = [f"{who} {label}" for who, label in diary if label != "forward"]
-assert fired.index("net back hook") < fired.index("lin back pre")
 fired
 
 # %% [markdown]
@@ -379,6 +400,7 @@ fired
 # net's hook comes too early, and the hook of its first layer is told `None`:
 
 # %%
+assert fired == ["net back pre", "net back hook", "lin back pre", "lin back hook"]
 assert reported == [(None,)]
 
 # %% [markdown]
@@ -395,6 +417,16 @@ assert x.grad.tolist() == [[0, 0]]
 assert layer.weight.grad.tolist() == [[1, 1], [1, 1]]
 
 # %% [markdown]
+# If no input requires grad, nothing goes further down, and an answer has no place to
+# go. Torch refuses it:
+
+# %%
+layer_of_data = nn.Linear(2, 2)
+layer_of_data.register_full_backward_hook(lambda m, inside, outside: (outside[0] * 0,))
+with expect_warning(UserWarning, "no inputs"), expect_error(RuntimeError, "None"):
+    layer_of_data(torch.ones(1, 2)).sum().backward()
+
+# %% [markdown]
 # What a backward pre-hook returns replaces the gradient at the exit instead.
 # **Predict** whether the weights notice:
 
@@ -403,12 +435,16 @@ zero.remove()
 layer.register_full_backward_pre_hook(lambda m, outside: (outside[0] * 10,))
 layer.weight.grad = None
 layer(x).sum().backward()
-assert layer.weight.grad.tolist() == [[10, 10], [10, 10]]
 layer.weight.grad.tolist()
 
 # %% [markdown]
-# They do: the pre-hook stands before the weights, on the way back. And the old and the
-# full hook cannot be mixed on one module:
+# They do: the pre-hook stands before the weights, on the way back.
+
+# %%
+assert layer.weight.grad.tolist() == [[10, 10], [10, 10]]
+
+# %% [markdown]
+# The old and the full hook cannot be mixed on one module:
 
 # %%
 layer.register_full_backward_hook(lambda *args: None)
