@@ -43,18 +43,22 @@ assert not c.requires_grad and c.grad_fn is None
 # They go on to say that `requires_grad` is the only difference. **Predict** how many of
 # these six columns differ:
 
-# %% tags=["predict", "claim:C011"]
+# %% tags=["predict"]
 rows = []
 for name, t in {"out": out, "c": c}.items():
     row = {"tensor": name, "shape": tuple(t.shape), "strides": t.stride()}
     row |= {"offset": t.storage_offset(), "requires grad": t.requires_grad}
     rows.append(row | {"leaf": t.is_leaf, "node": t.grad_fn and t.grad_fn.name()})
-differ = [key for key in rows[0] if rows[0][key] != rows[1][key]]
-assert differ == ["tensor", "requires grad", "leaf", "node"]
 table(rows)
 
 # %% [markdown]
-# Three. The arrangement in memory is the same; gone is all that belongs to the graph.
+# Three. The arrangement in memory is the same; gone is all that belongs to the graph:
+
+# %% tags=["claim:C011"]
+differ = [key for key in rows[0] if rows[0][key] != rows[1][key]]
+assert differ == ["tensor", "requires grad", "leaf", "node"]
+
+# %% [markdown]
 # And gone from `c` only. The notes print `out` with a `SigmoidBackward`, which now has
 # a 0 at its end, and rightly find that its `backward` works as if nothing had happened:
 
@@ -77,15 +81,18 @@ with expect_error(RuntimeError, "does not require grad"):
 # So a walk ends where `detach` was called. But a tensor may be used twice, and detached
 # in one place only. The slope of $b^2$ at 2 is 4. **Predict** what is left of it here:
 
-# %% tags=["predict", "claim:C014"]
+# %% tags=["predict"]
 b = torch.tensor(2.0, requires_grad=True)
 y = b * b.detach()
 y.backward(retain_graph=True)
-assert b.grad == 2
 b.grad.item()
 
-# %%
-told = "`b` enters twice, but only once through the graph: half of the slope arrives."
+# %% [markdown]
+# Half of it. Each factor has a slope of 2, and only one of the two slopes arrives:
+
+# %% tags=["claim:C014"]
+assert b.grad == 2
+told = "`b` enters twice, but only one way leads back to it."
 draw.graph(y, caption=told, names={"b": b, "y": y}, gradients=True)
 
 # %% [markdown]
@@ -148,23 +155,27 @@ assert a.grad is not None
 # %% [markdown]
 # Still the notes recommend `detach`. The reason is a third tie, beside memory and graph:
 # a tensor has a version counter (版本计数器), to which an in-place operation adds 1.
-# **Predict** what `out` counts after one `zero_()` through each of the two:
+# Here one `zero_()` goes through `detach`, another through `.data`. **Predict** what
+# the two originals count:
 
-# %% tags=["predict", "claim:C020", "claim:C158"]
-counted = {}
-for way in ("detach", "data"):
-    out = a.sigmoid()
-    new = out.detach() if way == "detach" else out.data
-    new.zero_()
-    assert out.tolist() == [0, 0, 0] and new.grad_fn is None and new._version == 1
-    counted[way] = out._version
-assert counted == {"detach": 1, "data": 0}
-counted
+# %% tags=["predict"]
+first, second = a.sigmoid(), a.sigmoid()
+cut, data = first.detach().zero_(), second.data.zero_()
+first._version, second._version
 
 # %% [markdown]
-# Both wrote zeros into `out`. `detach` shares its counter with `out`, `.data` brings one
-# of its own. The notes think that autograd follows the write. It follows nothing, for
-# `new` has no node; it compares two numbers, later. Here is why it must:
+# Zeros were written into both. `detach` shares its counter with the original, `.data`
+# brings one of its own, and there the write was counted:
+
+# %% tags=["claim:C020", "claim:C158"]
+assert first.tolist() == second.tolist() == [0, 0, 0]
+assert first._version == cut._version == 1
+assert second._version == 0 and data._version == 1
+assert cut.grad_fn is None and data.grad_fn is None
+
+# %% [markdown]
+# The notes think that autograd follows the write. It follows nothing, for `cut` has no
+# node; it compares two numbers, later. Here is why it must:
 
 # %%
 out = a.sigmoid()
@@ -185,17 +196,21 @@ with expect_error(RuntimeError, "is at version 1; expected version 0 instead", l
 # on: *is at version 1; expected version 0 instead*. Now the same through `.data`.
 # **Predict** the gradient; the right one is 0.197, 0.105, 0.0452:
 
-# %% tags=["predict", "claim:C159"]
+# %% tags=["predict"]
 out, a.grad = a.sigmoid(), None
 out.data.zero_()
 out.sum().backward()
-assert a.grad.tolist() == [0, 0, 0]
 a.grad.tolist()
 
 # %% [markdown]
-# No error, and no gradient either. With a leaf it is the same. A product saves its
-# factors, and the slope of this one is 2. What arrives has the right shape, and is ten
-# times as large:
+# No error, and no gradient either. The slope `out * (1 - out)` was computed from zeros:
+
+# %% tags=["claim:C159"]
+assert out._version == 0 and a.grad.tolist() == [0, 0, 0]
+
+# %% [markdown]
+# With a leaf it is the same. A product saves its factors, and the slope of this one is
+# 2. What arrives has the right shape, and is ten times as large:
 
 # %% tags=["claim:C286"]
 w = torch.tensor([1.0], requires_grad=True)
@@ -290,19 +305,23 @@ assert torch.equal(a, b) and not shares_storage(a, b)
 # Independent, one would think. **Predict** `a.grad` after each of these two walks, of
 # which the second starts from the copy:
 
-# %% tags=["predict", "claim:C166"]
+# %% tags=["predict"]
 (a * 2).sum().backward()
 first = a.grad.tolist()
 (b * 3).sum().backward()
-assert b.grad_fn.name() == "CloneBackward0"
-assert first == [2, 2, 2] and a.grad.tolist() == [5, 5, 5]
 first, a.grad.tolist()
 
 # %% [markdown]
 # To the graph, copying is an operation, with a node and a slope of 1. (The node has got a
-# 0 at its end since the notes were written.) So a clone is the opposite of a detached
-# tensor: new numbers in the old graph. A leaf it is not, and its own gradient is not
-# kept unless you ask:
+# 0 at its end since the notes were written.)
+
+# %% tags=["claim:C166"]
+assert b.grad_fn.name() == "CloneBackward0"
+assert first == [2, 2, 2] and a.grad.tolist() == [5, 5, 5]
+
+# %% [markdown]
+# So a clone is the opposite of a detached tensor: new numbers in the old graph. A leaf it
+# is not, and its own gradient is not kept unless you ask:
 
 # %% tags=["claim:C167"]
 from helpers import expect_warning
@@ -365,7 +384,6 @@ assert first == [2, 2, 2] and a.grad.tolist() == [5, 5, 5]
 single, double = torch.tensor([-1.0, 2.0]), torch.tensor([-1.0, 2.0]).double()
 for given in (single, double):
     given.to(torch.float32).clamp_(min=0)
-assert single.tolist() == [0, 2] and double.tolist() == [-1, 2]
 single.tolist(), double.tolist()
 
 # %% [markdown]
@@ -373,6 +391,7 @@ single.tolist(), double.tolist()
 # So does `cpu()`, and whether that copies depends on where your tensor lives:
 
 # %%
+assert single.tolist() == [0, 2] and double.tolist() == [-1, 2]
 assert not shares_storage(single.to(torch.float32, copy=True), single)
 assert single.to(torch.float32) is single and torch.as_tensor(single) is single
 assert (single.cpu() is single) == single.is_cpu
@@ -486,13 +505,17 @@ for row, again in zip(rows, of_a_leaf, strict=True):
     for column in row:
         if row[column] != again[column]:
             changed.setdefault(column, []).append(row["new ="])
-assert changed == {"is_leaf": ["t", "t.to(t.dtype)", "torch.as_tensor(t)"]}
 changed
 
 # %% [markdown]
 # One column, in the three rows that return `t` itself: of course it is a leaf if `t`
-# is. With an addition, which saves nothing, every outcome is harmless and
-# every tie the same:
+# is.
+
+# %%
+assert changed == {"is_leaf": ["t", "t.to(t.dtype)", "torch.as_tensor(t)"]}
+
+# %% [markdown]
+# With an addition, which saves nothing, every outcome is harmless and every tie the same:
 
 # %%
 of_a_sum = [measure(code, lambda a: a + 1) for code in ways]
@@ -555,15 +578,19 @@ assert all(row["backward"] == verdicts[row["storage"], row["counter"]] for row i
 import copy
 
 more = [measure(f) for f in ("t.float()", "t + 0", "t.detach()[:]", "copy.copy(t)")]
-assert [row["backward"] for row in more[:3]] == ["refused", "unharmed", "refused"]
-assert more[3]["is_leaf"] and more[3]["requires_grad"] and not more[3]["graph"]
-assert more[3]["backward"] == "silently wrong"
 table(more)
 
 # %% [markdown]
 # `copy.copy` is the trap of all traps: no copy of the numbers, and it requires grad with
-# no way back to `t`, on the memory of `t` with a counter of its own. `deepcopy` does
-# copy. It is meant for weights and refuses what has a node:
+# no way back to `t`, on the memory of `t` with a counter of its own.
+
+# %%
+assert [row["backward"] for row in more[:3]] == ["refused", "unharmed", "refused"]
+assert more[3]["is_leaf"] and more[3]["requires_grad"] and not more[3]["graph"]
+assert more[3]["backward"] == "silently wrong" and not more[3]["counter"]
+
+# %% [markdown]
+# `deepcopy` does copy. It is meant for weights and refuses what has a node:
 
 # %%
 assert not shares_storage(copy.deepcopy(w), w) and copy.deepcopy(w).is_leaf
@@ -628,7 +655,6 @@ array = torch.zeros(2, device="cpu").numpy()
 p = nn.Parameter(torch.from_numpy(array))
 ((p - 3) ** 2).sum().backward()
 torch.optim.SGD([p], lr=0.5).step()
-assert array.tolist() == [3, 3]
 array.tolist()
 
 # %% [markdown]
@@ -636,6 +662,7 @@ array.tolist()
 # breaks the chain:
 
 # %%
+assert array.tolist() == p.tolist() == [3, 3]
 loose = nn.Parameter(torch.from_numpy(array).clone())
 assert not shares_storage(loose, p) and loose.requires_grad
 

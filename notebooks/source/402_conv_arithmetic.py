@@ -96,15 +96,18 @@ def starts(cells, window, stride=1):
 starts(7, 3), starts(7, 3, stride=2)
 
 # %% [markdown]
-# Five places, or three. **Predict** the number of places with stride 2 when the input
-# has one cell more:
+# Five places, or three. **Predict** the list for stride 2 when the input has one cell
+# more:
 
 # %% tags=["predict"]
-assert starts(8, 3, stride=2) == [0, 2, 4]
-assert F.conv2d(blank(8, 8), ones, stride=2).shape == (1, 1, 3, 3)
+starts(8, 3, stride=2)
 
 # %% [markdown]
 # Still three. A window that starts at 6 would end outside:
+
+# %%
+assert starts(8, 3, stride=2) == [0, 2, 4]
+assert F.conv2d(blank(8, 8), ones, stride=2).shape == (1, 1, 3, 3)
 
 # %%
 draw.window(
@@ -148,18 +151,22 @@ assert F.conv2d(blank(8, 8), ones, stride=2).shape[-1] == math.floor(promised) =
 # Padding (填充) lays extra cells around the input before the window moves. How many rows
 # does `padding=1` add to a picture? Three of the notes answer: one says that 3 by 3
 # becomes 5 by 5, one that 32 by 32 becomes 34 by 34, and one that W becomes W + 1. They
-# cannot all be right. `F.pad` takes a number for each side. **Predict** the sizes:
+# cannot all be right. `F.pad` takes a number for each side. **Predict** the list:
 
-# %% tags=["predict", "claim:C545", "claim:C216"]
+# %% tags=["predict"]
 ring = F.pad(torch.ones(1, 1, 3, 3), (1, 1, 1, 1))
-assert ring.shape == nn.ZeroPad2d(1)(torch.ones(1, 1, 3, 3)).shape == (1, 1, 5, 5)
-assert F.pad(blank(32, 32), (1, 1, 1, 1)).shape == (1, 1, 34, 34)
 ring[0, 0].int().tolist()
 
 # %% [markdown]
-# Left and right, above and below: it is W + 2. Does the layer itself do the same? A
-# kernel of 1 by 1 has a place on every cell, so its output is as large as the padded
-# input:
+# Left and right, above and below: it is W + 2, for 32 as well:
+
+# %% tags=["claim:C545", "claim:C216"]
+assert ring.shape == nn.ZeroPad2d(1)(torch.ones(1, 1, 3, 3)).shape == (1, 1, 5, 5)
+assert F.pad(blank(32, 32), (1, 1, 1, 1)).shape == (1, 1, 34, 34)
+
+# %% [markdown]
+# Does the layer itself do the same? A kernel of 1 by 1 has a place on every cell, so its
+# output is as large as the padded input:
 
 # %% tags=["claim:C039"]
 layer = nn.Conv2d(1, 1, kernel_size=1, padding=1)
@@ -212,9 +219,7 @@ def cells_read(dilation):
 # The notes say that with `dilation=1` there is a gap between the points. **Predict**
 # the picture:
 
-# %% tags=["predict", "claim:C548"]
-assert cells_read(1)[:3, :3].sum() == 9
-assert cells_read(2)[:5:2, :5:2].sum() == 9
+# %% tags=["predict"]
 maps = [cells_read(1), cells_read(2)]
 draw.grid(
     *maps,
@@ -227,7 +232,8 @@ draw.grid(
 # With 1 the points touch. The picture in the notes, with a gap of one cell, belongs to
 # 2. What dilation controls is the distance from point to point, as another note has it:
 
-# %% tags=["claim:C561"]
+# %% tags=["claim:C548", "claim:C561"]
+assert maps[0][:3, :3].sum() == maps[1][:5:2, :5:2].sum() == 9
 for d in (1, 2, 3):
     assert cells_read(d)[0].nonzero().flatten().tolist() == [0, d, 2 * d]
 
@@ -237,11 +243,11 @@ for d in (1, 2, 3):
 
 # %%
 draw.window(
-    7,
+    9,
     3,
-    dilation=2,
+    dilation=3,
     outputs=[(0, 0), (1, 2)],
-    caption="Dilation 2 makes 3 points cover 5 cells: room for 3 places on 7.",
+    caption="Dilation 3 makes 3 points cover 7 cells: there are 3 places on 9.",
 )
 
 # %% [markdown]
@@ -303,24 +309,26 @@ def ask_torch(down, across):
 # %% [markdown]
 # **Predict** what the formula gives where torch refuses:
 
-# %% tags=["predict", "claim:C555"]
-fits, refused = 0, 0
-for pair in zip(rows, columns, strict=True):
-    formula, answer = [out_size(*setting) for setting in pair], ask_torch(*pair)
-    if answer is None:
-        assert min(formula) <= 0
-        refused += 1
-    else:
-        assert min(formula) >= 1 and list(answer[2:]) == formula
-        fits += 1
-assert fits + refused == 2880
-fits, refused
+# %% tags=["predict"]
+both = list(zip(rows, columns, strict=True))
+formula = [tuple(out_size(*setting) for setting in pair) for pair in both]
+answers = [ask_torch(*pair) for pair in both]
+refused = [min(f) for f, a in zip(formula, answers, strict=True) if a is None]
+sorted(set(refused))
 
 # %% [markdown]
-# All 2,880 pictures agree. Where the window is longer than the padded axis, the
-# formula gives 0 or less and torch raises an error, and nowhere else. (The notes write
-# the formula of the documentation, which adds 1 before it rounds down. For a whole
-# number that is the same.)
+# Where the window is longer than the padded axis, the formula gives 0 or less and torch
+# raises an error, and nowhere else. All 2,880 pictures agree:
+
+# %% tags=["claim:C555"]
+assert len(answers) == 2880
+for sizes, answer in zip(formula, answers, strict=True):
+    assert (answer is None) == (min(sizes) <= 0)
+    assert answer is None or answer[2:] == sizes
+
+# %% [markdown]
+# The notes write the formula of the documentation, which adds 1 before it rounds down.
+# For a whole number that is the same:
 
 # %% tags=["claim:C555"]
 for n, k, s, p, d in rows:
@@ -414,27 +422,32 @@ four, pair = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), torch.ones(1, 1, 2)
 [F.conv1d(four, pair, padding=p).flatten().int().tolist() for p in (0, 1)]
 
 # %% [markdown]
-# Three sums or five. `"same"` gives four, and a warning. It halves the extra cells
-# between both ends; where that leaves an odd one, it goes to the end. **Predict** which
-# of the five sums is left out. (Torch gives this warning once a session;
-# `set_warn_always` lets you run the cell again.)
+# Three sums or five. `"same"` gives four, and a warning:
 
-# %% tags=["predict"]
+# %%
 from helpers import expect_warning
 
-torch.set_warn_always(True)
+torch.set_warn_always(True)  # so that you can run this cell again
 with expect_warning(UserWarning, "zero-padded copy of the input"):
     same = F.conv1d(four, pair, padding="same")
 torch.set_warn_always(False)
+assert same.shape == four.shape
+
+# %% [markdown]
+# It halves the extra cells between both ends; where that leaves an odd one, it goes to
+# the end. **Predict** which of the five sums is left out:
+
+# %% tags=["predict"]
 same.flatten().int().tolist()
 
 # %% [markdown]
-# The 4 at the end is 4 + 0: the one extra zero stands behind the last cell, for which
-# torch may copy the input. The same rule for 18 kernels, even and odd:
+# The first. The 4 at the end is 4 + 0: the one extra zero stands behind the last cell,
+# for which torch may copy the input. The same rule for 18 kernels, even and odd:
 
 # %%
 import warnings
 
+assert same.tolist() == [[[3, 5, 7, 4]]]
 some = torch.arange(1.0, 21).reshape(1, 1, 20)
 for k, d in itertools.product(range(1, 7), (1, 2, 3)):
     extra = d * (k - 1)
@@ -485,14 +498,22 @@ assert ((odd[-1] * place).sum() / odd[-1].sum()).item() == 6.0
 # ## What stands in the margin?
 #
 # A note says that padding surrounds a picture with zeros, and that `padding_mode` takes
-# `"zeros"` and `"circular"` only. Two more have joined them. Here each of the four pads
-# the same nine cells, numbered from 1, by two on every side; a fifth name is refused.
-# **Predict** what stands to the left of the 1 in each:
+# `"zeros"` and `"circular"` only. `"reflect"` and `"replicate"` have joined them. Each
+# pads the same nine cells, numbered from 1, by two on every side. Of the row that
+# begins with 1, 2, 3, **predict** the two cells in front:
 
-# %% tags=["predict", "claim:C553"]
+# %% tags=["predict"]
 modes = {"zeros": "constant"} | {m: m for m in ("reflect", "replicate", "circular")}
 numbered = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
 margins = {m: F.pad(numbered, (2, 2, 2, 2), mode=modes[m]) for m in modes}
+{m: margin[0, 0, 2].int().tolist() for m, margin in margins.items()}
+
+# %% [markdown]
+# `reflect` mirrors at the edge cell and does not repeat it: left of 1 stands 2.
+# `replicate` repeats the edge, `circular` goes on at the far side. The layer does the
+# same; a fifth name is refused:
+
+# %% tags=["claim:C553"]
 for name, margin in margins.items():
     layer = nn.Conv2d(1, 1, 3, padding=2, padding_mode=name, bias=False)
     assert torch.allclose(layer(numbered), F.conv2d(margin, layer.weight))
@@ -517,9 +538,8 @@ show(
 )
 
 # %% [markdown]
-# `reflect` mirrors at the edge cell and does not repeat it: left of 1 stands 2.
-# `replicate` repeats the edge, `circular` goes on at the far side. The places that they
-# read are one line of arithmetic each, for places `i` inside and outside `0 … n - 1`:
+# The places that the three read are one line of arithmetic each, for places `i` inside
+# and outside `0 … n - 1`:
 
 # %%
 n, p = 5, 4
@@ -596,12 +616,10 @@ def reads(cells, kernel, **settings):
 
 
 # %% [markdown]
-# **Predict** the corner and the middle for stride 1, and the last row for stride 2:
+# On 8 by 8 cells, **predict** the largest count for stride 1 and for stride 2:
 
 # %% tags=["predict"]
 once, twice = reads(8, 3), reads(8, 3, stride=2)
-assert once[0, 0] == 1 and once[4, 4] == 9
-assert not twice[-1].any() and not twice[:, -1].any()
 draw.grid(
     once,
     twice,
@@ -611,10 +629,17 @@ draw.grid(
 )
 
 # %% [markdown]
-# A corner counts once, a cell in the middle nine times. With stride 2 a whole row and a
-# whole column have no gradient. How many rows are lost, while the stride is no longer
-# than the kernel? The last window ends where the room was rounded down, so the remainder
-# `room % stride` is left over at the end, and the padding there goes first:
+# A corner counts once, a cell in the middle nine times. With stride 2 four is the most,
+# and a whole row and a whole column have no gradient.
+
+# %%
+assert once[0, 0] == 1 and once.max() == 9 and twice.max() == 4
+assert not twice[-1].any() and not twice[:, -1].any()
+
+# %% [markdown]
+# How many rows are lost, while the stride is no longer than the kernel? The last window
+# ends where the room was rounded down, so the remainder `room % stride` is left over at
+# the end, and the padding there goes first:
 
 # %%
 for cells, k, s, p in itertools.product(range(5, 12), (2, 3, 5), (1, 2, 3), (0, 1, 2)):
@@ -646,8 +671,6 @@ gaps = {
     "kernel 1, stride 2": reads(7, 1, stride=2),
     "kernel 3, stride 2, dilation 2": reads(7, 3, stride=2, dilation=2),
 }
-assert all(counts[-1, -1] > 0 for counts in gaps.values())
-assert [int((counts > 0).sum()) for counts in gaps.values()] == [16, 16]
 draw.grid(
     *gaps.values(),
     titles=list(gaps),
@@ -656,11 +679,13 @@ draw.grid(
 )
 
 # %% [markdown]
-# In the right one every start is even and every step is even, so no window ever lands
-# on an odd row or column. The shape of the output gives no hint. On a large picture nine
-# weights look at little more than a quarter of it:
+# Sixteen. In the right one every start is even and every step is even, so no window ever
+# lands on an odd row or column. The shape of the output gives no hint. On a large
+# picture nine weights look at little more than a quarter of it:
 
 # %%
+assert all(counts[-1, -1] > 0 for counts in gaps.values())
+assert [int((counts > 0).sum()) for counts in gaps.values()] == [16, 16]
 large = reads(63, 3, stride=2, dilation=2) > 0
 assert 0.25 < large.double().mean() < 0.26
 
