@@ -183,7 +183,7 @@ def storage(caption: str, alt: str | None = None, **views: torch.Tensor) -> None
         sheet.box(place, 0.7, _number(memory[place]), _shade(place, memory.numel()))
         sheet.text(place + 0.5, 1.95, str(place), ha="center", va="center", size=7, color=QUIET)
     x, y, lowest = 0.0, 2.6, 2.6
-    said = [f"A storage of {memory.numel()} elements: {memory.tolist()}."]
+    said = [f"A storage of {memory.numel()} elements: {_said(memory.tolist())}."]
     for name, view in views.items():
         places = _places(view)
         pages = places if places.dim() == 3 else _as_matrix(places).unsqueeze(0)
@@ -391,7 +391,7 @@ def _draw_net(
         axes.add_patch(box)
         label = _folded(data["label"])
         longest = len(max(label.split("\n"), key=len))
-        size = min(10.5, 142 / longest) * scale
+        size = min(10.5, 126 / longest) * scale
         axes.text(x, y, label, ha="center", va="center", size=size)
 
 
@@ -683,6 +683,13 @@ def _number(value: torch.Tensor) -> str:
     return str(value.item())
 
 
+def _said(values: Any) -> str:
+    """Nested lists of numbers in words, floats to the three digits that the drawing shows."""
+    if isinstance(values, list):
+        return "[" + ", ".join(map(_said, values)) + "]"
+    return f"{values:.3g}" if isinstance(values, float) else str(values)
+
+
 def _size(text: str) -> float:
     return 9 if len(text) <= 3 else 7.5 if len(text) == 4 else 6.5
 
@@ -695,6 +702,6 @@ def _width_of(text: str) -> float:
 def _grid_alt(tensors: Sequence[torch.Tensor], names: Sequence[str]) -> str:
     said = []
     for tensor, name in zip(tensors, names, strict=True):
-        values = str(tensor.tolist()) if tensor.numel() <= 24 else f"{tensor.numel()} values"
+        values = _said(tensor.tolist()) if tensor.numel() <= 24 else f"{tensor.numel()} values"
         said.append(f"{name or 'a tensor'} of shape {tuple(tensor.shape)}: {values}")
     return "Grids of values. " + "; ".join(said) + "."

@@ -295,6 +295,14 @@ def test_grid_writes_every_value(shown):
     assert "[[0, 1, 2], [3, 4, 5]]" in shown[0][1]["figure"]["alt"]
 
 
+def test_alt_text_has_no_more_digits_than_the_drawing(shown):
+    third = torch.tensor([1 / 3, 2.0])
+    draw.grid(third, caption="A third.")
+    draw.storage("A third.", third=third)
+    for _, metadata in shown:
+        assert "[0.333, 2]" in metadata["figure"]["alt"]
+
+
 def test_grid_draws_pages_scalars_and_gradients(shown):
     pages = torch.arange(8.0, requires_grad=True).reshape(2, 2, 2)
     draw.grid(pages, torch.tensor(1.5), caption="Three dimensions, and none.", titles=["p", "s"])
