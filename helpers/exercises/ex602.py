@@ -23,50 +23,74 @@ def count_of_crops():
     return len({T.RandomCrop.get_params(padded, (28, 28)) for _ in range(3000)})
 
 
-def crop_both(picture, mask, size):
+def turn_both(picture, mask, limit):
     from torchvision import transforms as T
     from torchvision.transforms import functional as TF
 
-    box = T.RandomCrop.get_params(picture, (size, size))
-    return TF.crop(picture, *box), TF.crop(mask, *box)
+    mode = T.InterpolationMode
+    angle = T.RandomRotation.get_params([-limit, limit])
+    return TF.rotate(picture, angle, mode.BILINEAR), TF.rotate(mask, angle, fill=255)
 
 
-def _crop_joined(picture, mask, size):
+def _turn_seeded_back(picture, mask, limit):
     from torchvision import transforms as T
 
-    joined = T.RandomCrop(size)(torch.cat([picture, mask]))
-    return joined[: len(picture)], joined[len(picture) :]
-
-
-def _crop_seeded_back(picture, mask, size):
-    from torchvision import transforms as T
-
-    crop, before = T.RandomCrop(size), torch.get_rng_state()
-    cropped = crop(picture)
+    before = torch.get_rng_state()
+    turned = T.RandomRotation(limit, T.InterpolationMode.BILINEAR)(picture)
     torch.set_rng_state(before)
-    return cropped, crop(mask)
+    return turned, T.RandomRotation(limit, fill=255)(mask)
 
 
-def _crop_twice(picture, mask, size):
+def _turn_with_v2(picture, mask, limit):
+    from torchvision import transforms as T
+    from torchvision import tv_tensors
+    from torchvision.transforms import v2
+
+    fill = {tv_tensors.Image: 0, tv_tensors.Mask: 255}
+    turn = v2.RandomRotation(limit, T.InterpolationMode.BILINEAR, fill=fill)
+    both = turn(tv_tensors.Image(picture), tv_tensors.Mask(mask))
+    return tuple(one.as_subclass(torch.Tensor) for one in both)
+
+
+def _turn_twice(picture, mask, limit):
     from torchvision import transforms as T
 
-    crop = T.RandomCrop(size)
-    return crop(picture), crop(mask)
+    turn = T.RandomRotation(limit, T.InterpolationMode.BILINEAR)
+    return turn(picture), turn(mask)
 
 
-def _crop_center(picture, mask, size):
-    from torchvision import transforms as T
-
-    crop = T.CenterCrop(size)
-    return crop(picture), crop(mask)
-
-
-def _crop_rows_and_columns_swapped(picture, mask, size):
+def _turn_mixing_classes(picture, mask, limit):
     from torchvision import transforms as T
     from torchvision.transforms import functional as TF
 
-    top, left, height, width = T.RandomCrop.get_params(picture, (size, size))
-    return tuple(TF.crop(one, left, top, height, width) for one in (picture, mask))
+    mode = T.InterpolationMode.BILINEAR
+    angle = T.RandomRotation.get_params([-limit, limit])
+    return TF.rotate(picture, angle, mode), TF.rotate(mask, angle, mode, fill=255)
+
+
+def _turn_both_blocky(picture, mask, limit):
+    from torchvision import transforms as T
+    from torchvision.transforms import functional as TF
+
+    angle = T.RandomRotation.get_params([-limit, limit])
+    return TF.rotate(picture, angle), TF.rotate(mask, angle, fill=255)
+
+
+def _turn_without_fill(picture, mask, limit):
+    from torchvision import transforms as T
+    from torchvision.transforms import functional as TF
+
+    angle = T.RandomRotation.get_params([-limit, limit])
+    return TF.rotate(picture, angle, T.InterpolationMode.BILINEAR), TF.rotate(mask, angle)
+
+
+def _turn_one_way_only(picture, mask, limit):
+    from torchvision import transforms as T
+    from torchvision.transforms import functional as TF
+
+    angle = T.RandomRotation.get_params([0, limit])
+    turned = TF.rotate(picture, angle, T.InterpolationMode.BILINEAR)
+    return turned, TF.rotate(mask, angle, fill=255)
 
 
 def order_without_black():
@@ -150,8 +174,17 @@ def _ramp(*shape):
 
 
 def _pairs():
-    sides = [((12, 20), 4), ((40, 30), 9), ((25, 60), 16)]
-    return [(_ramp(3, *side), _ramp(1, *side), size) for side, size in sides]
+    # The pictures end in a row of zeros, so that fill=0 and no fill agree (bilinear, they
+    # differ where a pixel is half outside).
+    sides = [((12, 20), 30), ((40, 30), 90), ((25, 60), 160)]
+    return [
+        (
+            torch.nn.functional.pad(_ramp(3, height, width) + 1, (1, 1, 1, 1)),
+            (_ramp(1, height + 2, width + 2) % 7 * 20).to(torch.uint8),
+            limit,
+        )
+        for (height, width), limit in sides
+    ]
 
 
 def _letters():
@@ -203,31 +236,44 @@ EXERCISES = [
     ),
     Exercise(
         id="602.3",
-        name="In step",
+        name="Turn the mask too",
         kind="repair",
-        model=crop_both,
+        model=turn_both,
         cases=_pairs,
-        right=[_crop_joined, _crop_seeded_back],
+        right=[_turn_seeded_back, _turn_with_v2],
         wrong=[
             Wrong(
-                _crop_twice,
-                "Each call of a random transform draws anew: picture and mask part ways.",
+                _turn_twice,
+                "Each call draws anew, the mask's classes are mixed, and its corners are 0.",
                 shows="values",
             ),
             Wrong(
-                _crop_center, "Both are in step now, but the crop is not random.", shows="values"
+                _turn_mixing_classes,
+                "The angle is shared now, but BILINEAR mixes class numbers into new ones.",
+                shows="values",
             ),
             Wrong(
-                _crop_rows_and_columns_swapped,
-                "get_params returns top, left, height, width, the order that crop takes.",
+                _turn_both_blocky,
+                "The mask is right; the picture was to be turned with BILINEAR.",
+                shows="values",
+            ),
+            Wrong(
+                _turn_without_fill,
+                "The mask's empty corners are 0 now, as if class 0 had been seen there.",
+                shows="values",
+            ),
+            Wrong(
+                _turn_one_way_only,
+                "At most limit degrees either way: the range begins at -limit.",
                 shows="values",
             ),
         ],
         hints=[
-            "T.RandomCrop.get_params(picture, (size, size)) draws top, left, height and width.",
-            "TF.crop(picture, top, left, height, width) uses them, as often as you like.",
+            "One shared angle mends one fault of three. What else does the mask need?",
+            "T.RandomRotation.get_params([-limit, limit]) draws one angle; TF.rotate uses it.",
+            "TF.rotate takes interpolation, NEAREST by default, and fill.",
         ],
-        explanation="Draw once, use twice.",
+        explanation="Share the angle; mode and fill are for picture and mask apart.",
     ),
     Exercise(
         id="602.4",

@@ -71,7 +71,7 @@ def draws(f, count, seed=0):
 
 
 # %%
-parts = [T.RandomResizedCrop(128), T.RandomHorizontalFlip(), T.RandomRotation(15)]
+parts = [T.RandomResizedCrop(112), T.RandomHorizontalFlip(), T.RandomRotation(15)]
 pipeline = T.Compose(parts)
 draw.pictures(
     [coffee, *draws(lambda: pipeline(coffee), 5)],
@@ -119,17 +119,23 @@ assert hasattr(v2, "GaussianNoise") and not hasattr(T, "GaussianNoise")
 # ## Which side does Resize measure?
 #
 # Resizing (缩放) with one number, `Resize(120)`: is that the width, the height, the long
-# side or the short one? **Predict** the size of the cat, which was 320 wide and 213 high:
+# side or the short one? In many recipes `CenterCrop(120)` follows, and finds a full
+# square in any picture. **Predict** the size of the cat, which was 320 wide and 213 high:
 
-# %% tags=["predict", "claim:C320"]
-assert min(T.Resize(120)(cat).size) == 120
-assert T.Resize((120, 120))(cat).size == (120, 120)
+# %% tags=["predict"]
 T.Resize(120)(cat).size
 
 # %% [markdown]
 # One number is for the short side, and the ratio stays; a pair is height and width, and
-# is forced. For a tall picture the notes promise (size × height / width, size), from
-# `Scale`. That is right in height and width; only the name is gone:
+# is forced:
+
+# %% tags=["claim:C320"]
+assert T.Resize(120)(cat).size == (120 * 320 // 213, 120)
+assert T.Resize((120, 200))(cat).size == (200, 120)
+
+# %% [markdown]
+# For a tall picture the notes promise (size × height / width, size), from `Scale`. That
+# is right in height and width; only the name is gone:
 
 # %% tags=["claim:C313", "claim:C321"]
 tall = T.Resize(120)(TF.pil_to_tensor(astronaut))
@@ -140,10 +146,10 @@ with expect_error(AttributeError, "no attribute 'Scale'"):
 # %%
 squash, fit = T.Resize((120, 120)), T.Compose([T.Resize(120), T.CenterCrop(120)])
 draw.pictures(
-    [astronaut, T.Resize(120)(astronaut), squash(astronaut), fit(astronaut)],
+    [astronaut, squash(astronaut), T.Resize(120)(astronaut), fit(astronaut)],
     "In one scale: to make a square, either the proportions go or the edges do.",
-    "An astronaut: original; half as large; squashed to a square; cropped to one.",
-    titles=["original", "Resize(120)", "Resize((120, 120))", "and CenterCrop"],
+    "An astronaut: original; squashed to a square; half as large; cropped to a square.",
+    titles=["original", "Resize((120, 120))", "Resize(120)", "then CenterCrop"],
     width=5.2,
     same_scale=True,
 )
@@ -185,14 +191,13 @@ assert near <= colours(eye)
 assert not mixed <= colours(eye) and not cubic <= colours(eye)
 
 # %% [markdown]
-# Shrinking asks the opposite question: which pixels may be ignored? Take 36 columns
-# with 18 white stripes, and resize to 12 columns. **Predict** what is left of the
-# stripes without antialiasing:
+# Shrinking asks the opposite question: which pixels may be ignored? Without
+# antialiasing (抗锯齿), a new pixel looks only at the old ones next to its center. Take
+# 36 columns, black and white in turn, and resize to 12. **Predict** a row of the result:
 
 # %% tags=["predict"]
 stripes = torch.tensor([0, 255] * 18, dtype=torch.uint8).expand(1, 12, 36)
 coarse = T.Resize((12, 12), antialias=False)(stripes)
-assert torch.equal(coarse, stripes[:, :, 1::3])
 coarse[0, 0].tolist()
 
 # %% [markdown]
@@ -201,8 +206,8 @@ coarse[0, 0].tolist()
 # column counts, and what is too fine to draw turns grey:
 
 # %%
+assert torch.equal(coarse, stripes[:, :, 1::3])
 smooth = T.Resize((12, 12))(stripes)
-assert coarse.unique().tolist() == [0, 255]
 assert smooth.min() > 100 and smooth.max() < 150
 
 # %% [markdown]
@@ -243,19 +248,33 @@ for crop in (T.CenterCrop, T.RandomCrop):
     assert crop((100, 200))(cat).size == (200, 100)
 
 # %% [markdown]
-# The two are alike until the picture is too small. **Predict** what each of them does
-# then:
+# The two are alike until the picture is too small. Then one of them raises. **Predict**
+# which, and what the other makes of two by two ones:
 
-# %% tags=["predict", "claim:C474"]
+
+# %% tags=["predict"]
+def outcome(f, picture):
+    try:
+        return f(picture).tolist()
+    except Exception as error:
+        return type(error).__name__
+
+
 tiny = torch.ones(1, 2, 2)
-with expect_error(ValueError, "larger than input image size"):
-    T.RandomCrop(4)(tiny)
-framed = T.CenterCrop(4)(tiny)
-assert framed.sum() == 4 and framed[0, 1:3, 1:3].all()
+{f.__name__: outcome(f(4), tiny) for f in (T.CenterCrop, T.RandomCrop)}
 
 # %% [markdown]
-# `CenterCrop` fills up with zeros, as the notes say, and never tells. `RandomCrop` pads
-# (填充) on request. The notes spell that `pad_if_need`, and give it to `Pad` as well:
+# `CenterCrop` fills up with zeros, as the notes say, and never tells:
+
+# %% tags=["claim:C474"]
+framed = T.CenterCrop(4)(tiny)
+assert framed.sum() == 4 and framed[0, 1:3, 1:3].all()
+with expect_error(ValueError, "larger than input image size"):
+    T.RandomCrop(4)(tiny)
+
+# %% [markdown]
+# `RandomCrop` pads (填充) on request. The notes spell that `pad_if_need`, and give it to
+# `Pad` as well:
 
 # %% tags=["claim:C476", "claim:C479"]
 with expect_error(TypeError, "'pad_if_need'"):
@@ -345,23 +364,24 @@ assert torch.equal(here.cpu(), draws(lambda: T.RandomCrop(99)(x.cpu()), 1)[0])
 
 # %% [markdown]
 # A picture shows one sample; the range shows in 2,000. We count how often each pixel is
-# inside the crop. **Predict** where the counts are high, and how high they are in a
-# corner:
+# inside the crop. **Predict** its share of the crops for every fortieth pixel of the
+# middle row, from the left edge on:
 
 # %% tags=["predict"]
 boxes = draws(lambda: T.RandomCrop.get_params(cat, (128, 128)), 2000)
 seen = torch.zeros(213, 320)
 for i, j, h, w in boxes:
     seen[i : i + h, j : j + w] += 1 / 2000
-assert abs(seen[106, 160] - 128 / 193) < 0.04 and seen[0, 0] < 0.002
+[round(share, 1) for share in seen[106, ::40].tolist()]
+
+# %% [markdown]
+# Every position is as likely as any other, but not every pixel:
 
 # %%
 top, left = torch.tensor(boxes).T[:2]
 assert (top.min(), top.max()) == (0, 213 - 128)
 assert (left.min(), left.max()) == (0, 320 - 128)
-
-# %% [markdown]
-# Every position is as likely as any other, but not every pixel:
+assert abs(seen[106, 160] - 128 / 193) < 0.04 and seen[0, 0] < 0.002
 
 # %%
 figure, (a, b) = canvas(7, 2.3, cols=2)
@@ -437,13 +457,15 @@ assert 4900 < (h * w).min() < 5000 and 9900 < (h * w).max() <= 10_000
 # %% tags=["predict"]
 i, j, h, w = found = boxes_of(cat)
 share, ratio = h * w / (213 * 320), w / h
-assert share.max() <= 284 / 320 < 0.89
-assert share.mean() < 0.42
+f"{share.max():.0%}"
 
 # %% [markdown]
 # Never more than 89 %: the cat is wider than 4:3, and the widest box allowed is 284 by
 # 213. Boxes that do not fit are drawn again, so large ones are rare and the mean is not
 # 54 % but under 42 %:
+
+# %%
+assert 0.85 < share.max() <= 284 / 320 < 0.89 and share.mean() < 0.42
 
 # %%
 figure, (a, b, c) = canvas(6.2, 1.9, cols=3, width_ratios=[1.2, 1, 1])
@@ -462,18 +484,24 @@ show(
 )
 
 # %% [markdown]
-# What if no box fits? For a long, low panorama, the notes' bound on the area is gone,
-# and the crop is the same every time. **Predict** where it lies:
+# What if no box fits? For a panorama, 20 high and 400 wide, the notes' bound on the area
+# is gone, and the crop is the same every time. **Predict** its top, left, height, width:
 
-# %% tags=["predict", "claim:C323"]
+# %% tags=["predict"]
 panorama = torch.zeros(1, 20, 400)
 always = boxes_of(panorama, scale=(0.5, 1.0)).T
+always.unique(dim=0).tolist()
+
+# %% [markdown]
+# It is as high as the picture, as wide as 4:3 allows, and lies in the middle:
+
+# %% tags=["claim:C323"]
 assert always.unique(dim=0).tolist() == [[0, 186, 20, 27]]
+assert round(20 * 4 / 3) == 27 and (400 - 27) // 2 == 186
 20 * 27 / (20 * 400)
 
 # %% [markdown]
-# In the middle, as wide as 4:3 allows. It took ten tries at two random numbers each:
-# the next number is the twenty-first.
+# It took ten tries at two random numbers each: the next number is the twenty-first.
 
 # %%
 get = T.RandomResizedCrop.get_params
@@ -483,12 +511,16 @@ assert tries[0][1] == plain[20]
 
 # %% [markdown]
 # So we have a random crop that never moves, and 7 % where at least half was asked for.
-# Last, the notes keep interpolation for crops smaller than `size`. Every crop is
-# resized, up or down:
+# Last, the notes keep interpolation for crops smaller than `size`. But every crop is
+# resized, up or down, in the mode that you choose. One box, two sizes:
 
 # %% tags=["claim:C482"]
+cut = TF.crop(cat, *draws(lambda: get(cat, (0.08, 1.0), (3 / 4, 4 / 3)), 1)[0])
 for size in (8, 400):
-    assert T.RandomResizedCrop(size)(cat).size == (size, size)
+    soft, rough = [TF.resize(cut, [size] * 2, m) for m in (M.BILINEAR, M.NEAREST)]
+    crop = T.RandomResizedCrop(size, interpolation=M.BILINEAR)
+    assert draws(lambda f=crop: f(cat), 1)[0] == soft != rough
+cut.size
 
 # %% [markdown]
 # **Rule.** `scale` and `ratio` are wishes; the shape of the picture decides. Check
@@ -548,14 +580,11 @@ show(
 # coordinates counted from that corner. The second is right; the middle is only the
 # default. **Predict** where half a turn brings the 1 in the corner, for three centers:
 
-# %% tags=["predict", "claim:C326", "claim:C486"]
+# %% tags=["predict"]
 dot = torch.zeros(1, 4, 4, dtype=torch.int64)
 dot[0, 0, 0] = 1
 centers = (None, [1, 1], [2, 1])
 turned = [TF.rotate(dot, 180, center=center)[0] for center in centers]
-assert [t.nonzero()[0].tolist() for t in turned] == [[3, 3], [1, 1], [1, 3]]
-
-# %%
 draw.grid(
     *turned,
     titles=[f"center={center}" for center in centers],
@@ -567,19 +596,30 @@ draw.grid(
 # `[2, 1]` is x, then y, unlike every size in this chapter. And `[1, 1]` is not a pixel
 # but the point where four meet: the first pixel changed places with its neighbour
 # across it.
-#
+
+# %% tags=["claim:C326", "claim:C486"]
+assert [t.nonzero()[0].tolist() for t in turned] == [[3, 3], [1, 1], [1, 3]]
+
+# %% [markdown]
 # Corners that turn out of the frame are lost, and `expand=True` enlarges the frame. We
 # turn by 30°, without and with it, each about the middle and about the upper left
 # corner. **Predict** which of the four keep the whole photograph:
 
-# %% tags=["predict", "claim:C487"]
+# %% tags=["predict"]
 settings = [(e, c) for e in (False, True) for c in (None, (0, 0))]
 white = torch.ones(1, 213, 320)
 sheets = [TF.rotate(white, 30, M.NEAREST, e, c) for e, c in settings]
-assert abs(sheets[2].shape[1] - sheets[3].shape[1]) <= 1
-assert abs(sheets[2].shape[2] - sheets[3].shape[2]) <= 1
 kept = [float(sheet.sum() / white.sum()) for sheet in sheets]
+[f"{part:.0%}" for part in kept]
+
+# %% [markdown]
+# One of four: the larger frame is worked out for a turn about the middle, as the notes
+# warn. About the corner it is as large, to a pixel, and lies in the wrong place.
+
+# %% tags=["claim:C487"]
 assert kept[2] > 0.99 and max(kept[0], kept[1], kept[3]) < 0.9
+for side in (1, 2):
+    assert abs(sheets[2].shape[side] - sheets[3].shape[side]) <= 1
 
 # %%
 names = ["middle", "(0, 0)", "expand, middle", "expand, (0, 0)"]
@@ -593,9 +633,6 @@ draw.pictures(
 )
 
 # %% [markdown]
-# One of four: the larger frame is worked out for a turn about the middle, as the notes
-# warn. About the corner it is as large, to a pixel, and lies in the wrong place.
-#
 # **Rule.** Rotation keeps the frame and cuts the corners; `expand=True` keeps the
 # corners and changes the size.
 
@@ -627,13 +664,19 @@ assert {"interpolation", "fill"} <= set(inspect.signature(T.RandomAffine).parame
 # Each number has a unit and a direction. Scale, the notes hold, is about area.
 # **Predict** how much of a white picture scale 0.5 leaves:
 
-# %% tags=["predict", "claim:C491"]
+# %% tags=["predict"]
 half = TF.affine(white, angle=0, translate=[0, 0], scale=0.5, shear=[0.0])
+round(float(half.mean()), 2)
+
+# %% [markdown]
+# A quarter: it multiplies lengths, and half of the rows and columns remain:
+
+# %% tags=["claim:C491"]
+assert half[0].any(0).sum() == 320 / 2 and abs(half[0].any(1).sum() - 213 / 2) < 1
 assert abs(half.mean() - 0.25) < 0.01
 
 # %% [markdown]
-# A quarter, since it multiplies lengths. And the angle? `rotate` turns
-# counter-clockwise, `affine` the other way:
+# And the angle? `rotate` turns counter-clockwise, `affine` the other way:
 
 # %%
 base = {"angle": 0, "translate": [0, 0], "scale": 1.0, "shear": [0.0]}
@@ -673,13 +716,19 @@ assert four[1].min() >= 30 and four[1].max() <= 40
 # With two numbers, they say, the first is for x and the second for y. **Predict** the
 # ranges of both for `shear=(5, 10)`:
 
-# %% tags=["predict", "claim:C493"]
+# %% tags=["predict"]
 two = shears((5, 10))
+[(round(min(angles)), round(max(angles))) for angles in two.tolist()]
+
+# %% [markdown]
+# A pair is a range for x, and y stays 0:
+
+# %% tags=["claim:C493"]
 assert two[0].min() >= 5 and two[0].max() <= 10 and not two[1].any()
 
 # %% [markdown]
-# A pair is a range for x, and y stays 0. But `translate=(a, b)` does give one number to
-# each: shares of the width and the height, as the notes say, rounded to whole pixels:
+# But `translate=(a, b)` does give one number to each: shares of the width and the
+# height, as the notes say, rounded to whole pixels:
 
 # %% tags=["claim:C490"]
 asked = ([-15, 15], (0.1, 0.5), (0.5, 1.5), None, [100, 40])
@@ -705,9 +754,22 @@ show(
 )
 
 # %% [markdown]
-# An affine map keeps parallel lines parallel, as the edges of the slanted picture do. The
-# joints of our wall converge, so no affine map can make all of them upright;
-# `perspective` can, given four corners and where they should go:
+# An affine map keeps parallel lines parallel. As key points (关键点), the corners of a
+# square show it: their opposite sides are still equal arrows.
+
+# %%
+from torchvision import tv_tensors
+
+spots = torch.tensor([[100.0, 100], [200, 100], [200, 200], [100, 200]])
+spots = tv_tensors.KeyPoints(spots, canvas_size=(320, 320))
+a, b, c, d = v2.functional.affine(spots, 20, [30, 15], 0.6, [25.0, 0.0])
+assert torch.allclose(b - a, c - d, atol=1e-3) and not torch.allclose(b - a, d - a)
+assert torch.allclose(d - a, c - b, atol=1e-3)
+
+# %% [markdown]
+# The joints of our wall converge, so no affine map can make all of them upright;
+# `perspective` can, given four corners and where they should go. It turns our square's
+# left and right sides apart:
 
 # %%
 corners = [[40, 0], [279, 0], [319, 319], [0, 319]]
@@ -715,6 +777,8 @@ frame = [[0, 0], [319, 0], [319, 319], [0, 319]]
 straight = TF.perspective(bricks, startpoints=corners, endpoints=frame)
 before, after = (TF.pil_to_tensor(p)[0].float().mean(0) for p in (bricks, straight))
 assert after.std() > 1.5 * before.std()
+a, b, c, d = v2.functional.perspective(spots, corners, frame)
+assert abs((d - a)[0] - (c - b)[0]) > 9 and abs((d - a)[1] - (c - b)[1]) < 1
 
 # %% [markdown]
 # Upright joints make some columns bright and others dark, so the means of the columns
@@ -787,8 +851,6 @@ assert not torch.equal(bright(lost[0]), lost[1])
 # Draw once, cut twice; or let `v2` do it, which takes both in one call:
 
 # %%
-from torchvision import tv_tensors
-
 box = draws(lambda: T.RandomCrop.get_params(x, (128, 128)), 1)[0]
 fits = TF.crop(x, *box), TF.crop(bright(x), *box)
 assert torch.equal(fits[0], lost[0]) and torch.equal(bright(fits[0]), fits[1])
@@ -909,21 +971,22 @@ answer = ...  # TODO: an integer
 exercise("602.2").check(answer)
 
 # %% [markdown]
-# ### Exercise 602.3 · In step
-# *repair · ●●○ · 5 minutes*
+# ### Exercise 602.3 · Turn the mask too
+# *repair · ●●○ · 7 minutes*
 #
-# Picture and mask should get the same random square crop, from one call of
-# `get_params`.
+# `mask` holds class numbers. Both should turn by one angle from `get_params`, at most
+# `limit` degrees either way: the picture bilinear, the mask without new classes, and 255
+# (unknown) where it was not known.
 
 
 # %% tags=["exercise"]
-def crop_both(picture, mask, size):
-    crop = T.RandomCrop(size)
-    return crop(picture), crop(mask)  # TODO: repair
+def turn_both(picture, mask, limit):
+    turn = T.RandomRotation(limit, M.BILINEAR)
+    return turn(picture), turn(mask)  # TODO: repair
 
 
 # %%
-exercise("602.3").check(crop_both)
+exercise("602.3").check(turn_both)
 
 # %% [markdown]
 # ### Exercise 602.4 · No black corners
