@@ -391,7 +391,7 @@ def _draw_net(
         axes.add_patch(box)
         label = _folded(data["label"])
         longest = len(max(label.split("\n"), key=len))
-        size = min(10.5, 126 / longest) * scale
+        size = min(10.5, 118 / longest) * scale
         axes.text(x, y, label, ha="center", va="center", size=size)
 
 
