@@ -606,7 +606,8 @@ def pictures(
         if place < len(arrays):
             # Enlarged, a pixel is a square; made smaller, a picture must not alias.
             shown = width / across * DPI / (wide if same_scale else arrays[place].shape[1])
-            smooth = "nearest" if shown >= 1 else "hanning"
+            # The margins between pictures take up to a tenth of the width.
+            smooth = "nearest" if shown >= 1.1 else "hanning"
             axis.imshow(arrays[place], cmap="gray", vmin=0, vmax=255, interpolation=smooth)
             if same_scale:
                 axis.set_xlim(-0.5, wide - 0.5)
