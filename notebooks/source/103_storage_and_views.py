@@ -193,22 +193,25 @@ str(turn), str(flip)
 # than half, less than a quarter, or less than a tenth?
 
 
-# %% tags=["predict", "claim:C145"]
+# %% tags=["predict"]
 def may_be_view(schema):
     marks = [result.alias_info for result in schema.returns]
     return any(mark and not mark.is_write for mark in marks)  # a write: (a!)
 
 
-assert may_be_view(turn) and not may_be_view(flip)
 every = [s for s in torch._C._jit_get_all_schemas() if s.name.startswith("aten::")]
 part = len({s.name for s in every if may_be_view(s)}) / len({s.name for s in every})
-assert part < 0.5
-part < 0.25, part < 0.1
+part > 0.5, part > 0.25, part > 0.1
 
 # %% [markdown]
 # Not one in ten, so the note is wrong: the operations that change only the header are
 # few.
-#
+
+# %% tags=["claim:C145"]
+assert part < 0.1
+assert may_be_view(turn) and not may_be_view(flip)
+
+# %% [markdown]
 # And why did `flip` have to copy? A reversed row needs a negative stride. NumPy has
 # those; torch has none:
 
