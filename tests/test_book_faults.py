@@ -248,7 +248,7 @@ TEXT_FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
         cell("x.shape", '"claim:C144"'),
         "tagged claim:C144 but asserts nothing",
     ),
-    "claim not shown": (sub(r', "claim:C145"', ""), "no cell shows claim C145"),
+    "claim not shown": (sub(r' tags=\["claim:C145"\]', ""), "no cell shows claim C145"),
 }
 
 
