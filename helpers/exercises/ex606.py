@@ -163,6 +163,7 @@ def _two_epochs(answer, workers):
     if (runs[0] < 0).any():
         return ...
     return {
+        "different numbers in an epoch of eight": len(runs[0][:8].unique()),
         "different numbers among sixteen": len(runs[0].unique()),
         "repeated by the same loader seed": torch.equal(*runs),
     }
@@ -222,6 +223,10 @@ EXERCISES = [
             Wrong(
                 [5, 6, 7, 8],
                 "Two workers write into two diaries: each one counts alone.",
+            ),
+            Wrong(
+                [5, 6, 5, 6],
+                "The two take turns: the first two numbers come from different workers.",
             ),
             Wrong(
                 [7, 7, 8, 8],
