@@ -48,6 +48,17 @@ def test_plain_runs_share_one_process_but_no_names(tmp_path, environment):
     assert failed == {"002_wrong.ipynb": "NameError: name 'mine' is not defined"}
 
 
+def test_a_plain_run_may_spawn_processes(tmp_path, environment):
+    spawn = (
+        "import multiprocessing\n"
+        "child = multiprocessing.get_context('spawn').Process(target=abs, args=(-1,))\n"
+        "child.start()\nchild.join()\nassert child.exitcode == 0"
+    )
+    seconds, failed = bench.plain_apart([chapter(tmp_path, "000_spawn", spawn)], environment)
+    assert failed == {}
+    assert seconds["000_spawn.ipynb"] > 0
+
+
 def test_a_plain_run_that_kills_the_process_is_an_error(tmp_path, environment):
     killer = chapter(tmp_path, "000_killer", "import os; os._exit(3)")
     with pytest.raises(RuntimeError, match="the plain run ended with 3"):

@@ -278,6 +278,8 @@ def plain(paths: Sequence[str]) -> None:
     for path in map(Path, paths):
         cells = _code(path)
         shell.reset(new_session=True)
+        # Spawned processes ask the main module for it, as they would in a script.
+        shell.user_ns["__spec__"] = None
         begun = time.perf_counter()
         with capture_output():
             results = (shell.run_cell(cell) for cell in cells)
