@@ -34,7 +34,6 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 INK = "#1d1d1f"
 PAPER = "#fcfbf8"
 QUIET = "#8a8a8a"
-PALE = "#e9e7e1"
 BLUE = "#0072b2"
 ORANGE = "#e69f00"
 GREEN = "#009e73"

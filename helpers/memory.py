@@ -28,7 +28,7 @@ def sharing(**tensors: torch.Tensor) -> None:
     """Display, for each named tensor, its view of memory: storage, shape, strides and offset.
 
     Tensors with the same letter in the column *storage* share it. Strides and offset count
-    elements; bytes are those of the whole storage. *version* counts in-place writes.
+    elements; bytes are those of the whole storage.
 
     Args:
         tensors: the tensors by the name they shall have in the table.
@@ -49,7 +49,6 @@ def sharing(**tensors: torch.Tensor) -> None:
                 "strides": tuple(tensor.stride()),
                 "offset": tensor.storage_offset(),
                 "contiguous": tensor.is_contiguous(),
-                "version": None if tensor.is_inference() else tensor._version,
             }
         )
     table(rows)

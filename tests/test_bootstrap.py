@@ -132,6 +132,7 @@ def test_a_full_disk_is_seen_before_anything_is_made(checkout, installs, monkeyp
     [
         ("error: No space left on device (os error 28)", "the disk is full"),
         ("Hash mismatch for `torch==2.15.0`", "not the pinned one"),
+        ("error sending request: invalid peer certificate: UnknownIssuer", "is not trusted"),
         ("error sending request for url: dns error", "registry cannot be reached"),
         ("ERROR: Could not find a version that satisfies", "registry cannot be reached"),
         ("has no wheels with a matching platform tag", "no build for this Python"),

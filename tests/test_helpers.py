@@ -276,7 +276,7 @@ def contrast(one: str, other: str) -> float:
 
 def test_text_is_readable_on_every_ground():
     places = [draw._shade(place, 24) for place in range(24)]
-    for ground in (figures.PAPER, figures.PALE, *draw.TINTS, *places):
+    for ground in (figures.PAPER, *draw.TINTS, *places):
         assert contrast(figures.INK, ground) >= 7
     for line in figures.CYCLE[:1] + figures.CYCLE[2:4]:
         assert contrast(line, figures.PAPER) >= 3

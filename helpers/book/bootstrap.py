@@ -39,8 +39,13 @@ CAUSES = (
         "run it again; if it stays so, a proxy is changing downloads",
     ),
     (
+        r"certificate|UnknownIssuer|CERTIFICATE_VERIFY_FAILED",
+        "the registry's certificate is not trusted on this machine",
+        "install your network's certificate, or name it in SSL_CERT_FILE, and run it again",
+    ),
+    (
         r"dns|failed to fetch|error sending request|connection|timed out|temporary failure|"
-        r"network|could not find a version|tunnel|certificate",
+        r"network|could not find a version|tunnel",
         "the package registry cannot be reached",
         "check the network, a proxy (HTTPS_PROXY) or your index setting, and run it again",
     ),
@@ -126,7 +131,8 @@ def set_up(root: Path) -> None:
         _run([*pip, "--no-deps", "--require-hashes", "-r", str(pins)], root)
     count = len(re.findall(r"(?m)^[\w.-]+==", (root / "requirements.lock").read_text("utf-8")))
     print(f"Installing the pinned packages (about {count}; PyTorch is the large one)", flush=True)
-    uv = [str(python), "-m", "uv", "--no-progress", "pip"]
+    # A company's own certificate is in the system's store, not in the installer's.
+    uv = [str(python), "-m", "uv", "--no-progress", "--system-certs", "pip"]
     here = ["--python", str(python)]
     _run([*uv, "sync", *here, "--require-hashes", "requirements.lock"], root, progress=True)
     _run([*uv, "install", *here, "--no-deps", "--no-build-isolation", "-e", "."], root)
