@@ -151,6 +151,121 @@ def _cells(
             sheet.box(left + column, top + row, text, fill, **style)
 
 
+def moves(
+    sources: torch.Tensor | Sequence[torch.Tensor],
+    results: torch.Tensor | Sequence[torch.Tensor],
+    *,
+    caption: str,
+    taken: torch.Tensor | Sequence[torch.Tensor] | None = None,
+    put: torch.Tensor | Sequence[torch.Tensor] | None = None,
+    titles: Sequence[str] | None = None,
+    below: bool = False,
+    alt: str | None = None,
+) -> None:
+    """Draw which cell of the sources each cell of the results came from, as arrows.
+
+    Give ``taken`` or ``put``. Cells are numbered from 0 in reading order, through all sources (or
+    all results) one after the other; -1 means no arrow. The operation itself can make these
+    numbers: ``torch.arange(x.numel()).reshape(x.shape)[index]`` says where ``x[index]`` was taken.
+
+    Args:
+        sources: one tensor or several, each of 0 to 2 dimensions.
+        results: the same.
+        caption: one sentence.
+        taken: integers in the shapes of the results: the source cell that each came from.
+        put: integers in the shapes of the sources: the result cell that each went to.
+        titles: one a tensor, sources first.
+        below: the results stand below the sources, not to their right.
+        alt: by default the values and the arrows in words.
+
+    Raises:
+        ValueError: both or none of ``taken`` and ``put`` are given, shapes or titles do not fit, a
+            place does not exist, a tensor has more than 2 dimensions, or there are more than 40
+            arrows.
+    """
+    sources, results = _listed(sources), _listed(results)
+    names = list(titles) if titles is not None else [""] * (len(sources) + len(results))
+    if len(names) != len(sources) + len(results):
+        raise ValueError(f"{len(names)} titles for {len(sources) + len(results)} tensors")
+    if any(tensor.dim() > 2 for tensor in (*sources, *results)):
+        raise ValueError("arrows go between tensors of at most 2 dimensions: take a slice")
+    pairs = _pairs(sources, results, taken, put)
+    total = sum(tensor.numel() for tensor in sources)
+    tints = [_shade(place, total) for place in range(total)]
+    fills = [PAPER] * sum(tensor.numel() for tensor in results)
+    for start, end in pairs:
+        fills[end] = tints[start]
+    sheet = _Sheet()
+    starts = _stack(sheet, sources, names[: len(sources)], tints, (0.0, 0.0), below)
+    corner = (0.0, sheet.bottom + 1.0) if below else (sheet.right + 2.5, 0.0)
+    ends = _stack(sheet, results, names[len(sources) :], fills, corner, below, title_under=below)
+    for start, end in pairs:
+        # The arrows of one row leave at different heights, or they would lie on each other.
+        (x0, y0, part), (x1, y1, stop) = starts[start], ends[end]
+        tail = (x0 + part, y0 + 0.88) if below else (x0 + 0.88, y0 + part)
+        head = (x1 + stop, y1 + 0.04) if below else (x1 + 0.04, y1 + stop)
+        colour = CYCLE[start % len(CYCLE)]
+        sheet.arrow(tail, head, color=colour, alpha=0.8, linewidth=1.1, zorder=2)
+    said = ", ".join(f"{start} to {end}" for start, end in pairs)
+    spoken = f"{_grid_alt([*sources, *results], names)} Arrows from source cell to result cell: "
+    sheet.show(caption, alt or f"{spoken}{said or 'none'}.")
+
+
+def _listed(tensors: torch.Tensor | Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    return [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
+
+
+def _pairs(
+    sources: list[torch.Tensor], results: list[torch.Tensor], taken: Any, put: Any
+) -> list[tuple[int, int]]:
+    """Number of the source cell and of the result cell of each arrow, checked."""
+    if (taken is None) == (put is None):
+        raise ValueError("say where values were taken, or where they were put: one of the two")
+    here, there, places = (
+        (sources, results, _listed(put)) if taken is None else (results, sources, _listed(taken))
+    )
+    if [place.shape for place in places] != [tensor.shape for tensor in here]:
+        given = [tuple(place.shape) for place in places]
+        raise ValueError(f"places {given} for shapes {[tuple(tensor.shape) for tensor in here]}")
+    flat = [number for place in places for number in place.flatten().tolist()]
+    cells = sum(tensor.numel() for tensor in there)
+    if any(not -1 <= number < cells for number in flat):
+        raise ValueError(f"places from {min(flat)} to {max(flat)}, but there are {cells} cells")
+    pairs = [(place, number) for place, number in enumerate(flat) if number >= 0]
+    if len(pairs) > 40:
+        raise ValueError(f"{len(pairs)} arrows cannot be read; draw at most 40")
+    return pairs if taken is None else [(start, end) for end, start in pairs]
+
+
+def _stack(
+    sheet: _Sheet,
+    tensors: list[torch.Tensor],
+    names: list[str],
+    fills: list[str],
+    corner: tuple[float, float],
+    below: bool,
+    title_under: bool = False,
+) -> list[tuple[float, float, float]]:
+    """Draw tensors under each other (side by side if ``below``); corner and part of each cell."""
+    (x, y), spots = corner, []
+    for tensor, name in zip(tensors, names, strict=True):
+        page = _as_matrix(tensor.detach().cpu())
+        top = y + (0.75 if name and not title_under else 0.0)
+        if name:
+            height = top + page.shape[0] if title_under else y
+            sheet.text(x, height + 0.4, name, va="center", weight="bold")
+        for row in range(page.shape[0]):
+            for column in range(page.shape[1]):
+                sheet.box(x + column, top + row, _number(page[row, column]), fills[len(spots)])
+                part = (row + 0.5) / page.shape[0] if below else (column + 0.5) / page.shape[1]
+                spots.append((x + column, top + row, 0.2 + 0.6 * part))
+        if below:
+            x += max(page.shape[1], _width_of(name)) + 0.8
+        else:
+            y = top + page.shape[0] + 0.4
+    return spots
+
+
 def storage(caption: str, alt: str | None = None, **views: torch.Tensor) -> None:
     """Draw one storage as a strip, and under it each view with the places it looks at.
 

@@ -323,6 +323,47 @@ def test_grid_refuses_what_cannot_be_read(tensors, options, cause):
         draw.grid(*tensors, caption="No.", **options)
 
 
+def test_moves_draws_an_arrow_for_each_cell_that_was_taken(shown):
+    x = torch.arange(6).reshape(2, 3) * 10
+    index = torch.tensor([[0, 2], [1, 1]])
+    taken = torch.arange(6).reshape(2, 3).gather(1, index)
+    draw.moves(x, x.gather(1, index), taken=taken, caption="Taken.", titles=["x", "gathered"])
+    alt = shown[-1][1]["figure"]["alt"]
+    assert "Arrows from source cell to result cell: 0 to 0, 2 to 1, 4 to 2, 4 to 3." in alt
+    assert "gathered of shape (2, 2): [[0, 20], [40, 40]]" in alt
+
+
+def test_moves_draws_where_values_were_put_through_several_results(shown):
+    x, parts = torch.arange(5), torch.arange(5).split(3)
+    put = torch.tensor([0, 1, -1, 3, 4])
+    for below in (False, True):
+        draw.moves(x, parts, put=put, caption="Put.", titles=["x", "a", "b"], below=below)
+        alt = shown[-1][1]["figure"]["alt"]
+        assert alt.endswith("0 to 0, 1 to 1, 3 to 3, 4 to 4.")
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({}, "one of the two"),
+        ({"taken": torch.zeros(3, dtype=int), "put": torch.zeros(2, dtype=int)}, "one of the two"),
+        ({"taken": torch.zeros(2, dtype=int)}, r"places \[\(2,\)\] for shapes \[\(3,\)\]"),
+        ({"taken": torch.tensor([0, 1, 2])}, "from 0 to 2, but there are 2 cells"),
+        ({"put": torch.tensor([0, 1]), "titles": ["x"]}, "1 titles for 2 tensors"),
+    ],
+)
+def test_moves_refuses_places_that_do_not_fit(options, cause):
+    with pytest.raises(ValueError, match=cause):
+        draw.moves(torch.arange(2), torch.arange(3), caption="No.", **options)
+
+
+def test_moves_refuses_what_cannot_be_read():
+    with pytest.raises(ValueError, match="at most 2 dimensions"):
+        draw.moves(torch.zeros(1, 1, 1), torch.zeros(1), taken=torch.tensor([0]), caption="No.")
+    with pytest.raises(ValueError, match="41 arrows"):
+        draw.moves(torch.zeros(41), torch.zeros(41), taken=torch.arange(41), caption="No.")
+
+
 def test_storage_numbers_the_places_of_each_view(shown):
     x = torch.arange(6).reshape(2, 3)
     draw.storage("Two views.", x=x, last=x[:, 2])
