@@ -53,7 +53,8 @@ class _Sheet:
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
         self.words.append((x, y, text, {"color": INK, "size": 9, **style}))
         left = {"center": 0.5, "right": 1.0}.get(style.get("ha", "left"), 0.0)
-        self.reach(x + (1 - left) * 0.019 * style.get("size", 9) * len(text), y + 0.2)
+        letter = 0.0215 if style.get("weight") == "bold" else 0.019
+        self.reach(x + (1 - left) * letter * style.get("size", 9) * len(text), y + 0.2)
 
     def arrow(self, start: tuple[float, float], end: tuple[float, float], **style: Any) -> None:
         look = {"arrowstyle": "-|>", "mutation_scale": 10, "color": INK, "linewidth": 1.2, **style}
