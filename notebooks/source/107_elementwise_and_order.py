@@ -1,11 +1,9 @@
 # %% [markdown]
 # # 107 · Elementwise operations and order
 #
-# Rounding lifts 1.5 and drops 0.5 and 2.5; one divided by a tenth, rounded down, is 9;
-# a tensor has its largest and its smallest element in the same place; and three
-# programs that turn negatives into zero agree on every number we try, yet not on the
-# slope. Each of these looks like a bug, and is a rule. Which rules are they, and what
-# depends on them?
+# What is 2.5, rounded? How often does a tenth fit into one? Which is the smallest of four
+# readings if one of them is broken? School has an answer to each, and torch, for good
+# reasons, has another. Code that follows the school's answer runs without an error.
 
 # %% [markdown]
 # **You will be able to**
@@ -100,9 +98,8 @@ fair.mean().item(), school.mean().item()
 # %%
 steps, dense = torch.arange(-5, 6) / 2, torch.arange(-640, 641) / 256
 fig, axes = canvas(7.4, 2.3, 1, 4, sharey=True)
-for ax, f in zip(
-    axes, (torch.floor, torch.ceil, torch.trunc, torch.round), strict=True
-):
+four = (torch.floor, torch.ceil, torch.trunc, torch.round)
+for ax, f in zip(axes, four, strict=True):
     ax.plot(dense.tolist(), f(dense).tolist(), ".", markersize=1.5, color=QUIET)
     ax.plot(steps.tolist(), f(steps).tolist(), "o", markersize=4, color=BLUE)
     ax.set(title=f.__name__, xticks=range(-2, 3), yticks=range(-3, 4))
@@ -111,8 +108,8 @@ show(fig, "Four staircases; the dots show to which tread a jump belongs.", told)
 
 # %% [markdown]
 # Read off `round`: the dots at -2.5 and -1.5 stand on one tread, at -2. `trunc` has one
-# tread of double length, around zero. Whoever converts to an integer dtype gets
-# `trunc`:
+# tread of double length, around zero. Converting to an integer dtype
+# cuts in the same way:
 
 # %%
 assert torch.tensor([1.7, -1.7, 2.9]).long().tolist() == [1, -1, 2]
@@ -179,9 +176,7 @@ for ax, f in zip(axes, (torch.fmod, torch.remainder), strict=True):
     ax.plot(dense.tolist(), f(dense, 3).tolist(), ".", markersize=1.5, color=QUIET)
     ax.plot(whole.tolist(), f(whole, 3).tolist(), "o", markersize=4, color=BLUE)
     ax.set(title=f"{f.__name__}(x, 3)", xticks=range(-6, 7, 3), xlabel="x")
-told = (
-    "Two saw-tooth curves; left of zero fmod lies below the axis, remainder above it."
-)
+told = "Two saw-tooth curves; left of 0, fmod lies below the axis, remainder above."
 show(fig, "`fmod` has the sign of `x`; `remainder` repeats every 3.", told)
 
 # %% [markdown]
@@ -207,8 +202,8 @@ assert torch.div(one, tenth, rounding_mode="floor") == 9
 assert torch.div(one, tenth, rounding_mode="trunc") == (one / tenth).floor() == 10
 
 # %% [markdown]
-# Nor does a remainder always stay below its divisor. The smallest step down from zero
-# is one step back on the ring, and that is rounded to the whole ring:
+# Nor does a remainder always stay below its divisor. A billionth back from zero should
+# be a little less than 3, on a ring of length 3. That is rounded, to 3:
 
 # %%
 assert torch.tensor(-1e-9) % 3 == 3
@@ -231,7 +226,7 @@ x.clamp(min=0).tolist()
 
 # %% [markdown]
 # One note says that `pytorch.clamp()` turns what is below 0 into 0. The package is
-# called `torch`, only `min=0` does that, and with no bound there is an error:
+# called `torch`, it takes `min=0` to do that, and with no bound there is an error:
 
 # %% tags=["claim:C021"]
 assert x.clamp(min=0).tolist() == [0, 0.5, 3] and x.clamp(min=-9).tolist() == x.tolist()
@@ -305,7 +300,7 @@ assert w.abs() < 1e-6
 
 # %% [markdown]
 # And exactly at a bound? There the curve has a kink, and any slope from 0 to 1 can be
-# defended. Three ways to turn negatives into zero agree on all values:
+# defended. Three ways to turn negatives into zero agree wherever we ask:
 
 # %%
 ways = {
@@ -330,7 +325,7 @@ assert at_zero["clamp"] in (0, 1)
 # [207](207_your_own_gradient.ipynb) shows a way around:
 
 # %%
-for f in (torch.floor, torch.ceil, torch.trunc, torch.round):
+for f in four:
     assert (slope(f, dense) == 0).all()
 assert (slope(torch.frac, dense) == 1).all()
 
@@ -361,8 +356,7 @@ assert torch.nonzero(x > 1).dtype == torch.int64
 torch.nonzero(x > 1).tolist()
 
 # %% [markdown]
-# So far, so good. But arithmetic on floats has results that are no numbers. Nothing is
-# raised:
+# Now questions that have no number for an answer. Nothing is raised:
 
 # %%
 rows = [
@@ -420,9 +414,8 @@ assert [(s[0] + s[1] == s[2]).item() for s in sums] == [True, False]
 assert all(torch.isclose(s[0] + s[1], s[2]) for s in sums)
 b = torch.arange(-64, 65) / 16
 a = b.unsqueeze(1)
-assert torch.equal(
-    a.isclose(b, rtol=0.5, atol=0.5), (a - b).abs() <= 0.5 + 0.5 * b.abs()
-)
+bound = 0.5 + 0.5 * b.abs()
+assert torch.equal(a.isclose(b, rtol=0.5, atol=0.5), (a - b).abs() <= bound)
 
 # %% [markdown]
 # `a` and `b` run over a square grid there. The formula has `|b|` and no `|a|`.
@@ -430,20 +423,17 @@ assert torch.equal(
 
 # %% tags=["predict"]
 nine, ten = torch.tensor(9.0), torch.tensor(10.0)
-[p.isclose(q, rtol=0.105, atol=0).item() for p, q in ((ten, nine), (nine, ten))]
+said = [p.isclose(q, rtol=0.105, atol=0).item() for p, q in ((ten, nine), (nine, ten))]
+said
 
 # %%
-assert not ten.isclose(nine, rtol=0.105, atol=0) and nine.isclose(
-    ten, rtol=0.105, atol=0
-)
+assert said == [False, True]
 fig, ax = canvas(3.4, 3)
 close = a.isclose(b, rtol=0.5, atol=0.5).float().tolist()
 ax.imshow(close, origin="lower", extent=(-4, 4, -4, 4), cmap="Blues", vmax=1.5)
 ax.plot([-4, 4], [-4, 4], color=RED, linewidth=1)
 ax.set(xlabel="b, the reference", ylabel="a")
-told = (
-    "A bow tie around the diagonal, wider where b is large; not its own mirror image."
-)
+told = "A bow tie along the diagonal, narrow at 0; not symmetric about the diagonal."
 show(fig, "Where `a` is close to `b` for `rtol` 0.5 and `atol` 0.5.", told)
 
 # %% [markdown]
@@ -502,11 +492,8 @@ assert ties.argmax() == 1
 
 # %% tags=["claim:C132", "claim:C442", "claim:C443"]
 x = torch.arange(1.0, 6.0)
-assert x.topk(3).values.tolist() == [5, 4, 3] and x.topk(3).indices.tolist() == [
-    4,
-    3,
-    2,
-]
+best = x.topk(3)
+assert best.values.tolist() == [5, 4, 3] and best.indices.tolist() == [4, 3, 2]
 assert x.topk(2, largest=False).values.tolist() == [1, 2]
 assert torch.zeros(4, 5).topk(2).values.shape == (4, 2)
 assert torch.zeros(4, 5).topk(2, 0).values.shape == (2, 5)
@@ -523,9 +510,8 @@ titles = ["max(m, 1)", "topk(m, 2)", "max(m)"]
 draw.grid(m, m, m, titles=titles, highlight=[row_max, top, m == m.max()], caption=told)
 
 # %% [markdown]
-# Now back to the tensor whose largest and smallest element are one. **Predict** the
-# four places, largest first by `argmax` and `topk`, smallest by `argmin` and
-# `kthvalue`:
+# Now the four readings of which one is broken. **Predict** the place of the largest, by
+# `argmax` and by `topk`, and of the smallest, by `argmin` and by `kthvalue`:
 
 # %% tags=["predict"]
 x = torch.tensor([3.0, nan, 1.0, 2.0])
@@ -537,8 +523,9 @@ x = torch.tensor([3.0, nan, 1.0, 2.0])
 )
 
 # %% [markdown]
-# There are two customs. `max` and `min` hand NaN on, so that a broken number cannot
-# hide. What sorts must put it somewhere, and puts it above all numbers:
+# For `argmax` and `argmin`, the largest and the smallest are the same element. There are
+# two customs. `max` and `min` hand NaN on, so that a broken number cannot hide. What
+# sorts must put it somewhere, and puts it above all numbers:
 
 # %%
 assert x.max().isnan() and x.min().isnan() and x.argmax() == x.argmin() == 1
@@ -693,7 +680,12 @@ inside = (x > 0) & (x < 2)
 assert inside.tolist() == [False, True, False]
 
 # %% [markdown]
-# The parentheses are needed: `&` binds tighter than `<`.
+# The parentheses are needed. `&` binds tighter than `>` and `<`, so without them there
+# are two comparisons in one again:
+
+# %%
+with expect_error(RuntimeError, "Boolean value of Tensor with more than one value"):
+    inside = x > 0 & x < 2
 
 # %% [markdown]
 # ## In practice
