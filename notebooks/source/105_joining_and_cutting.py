@@ -15,7 +15,8 @@
 # - tell which side of a cut and of a join shares memory;
 # - collect results in a loop without copying them again and again.
 #
-# **You need** [103 · Storage and views](103_storage_and_views.ipynb). **Time** 30 minutes.
+# **You need** [103 · Storage and views](103_storage_and_views.ipynb).
+# **Time** 30 minutes.
 
 # %% tags=["setup"]
 import math
