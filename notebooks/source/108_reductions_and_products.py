@@ -471,10 +471,12 @@ def matmul_shape(left, right):
 
 
 # %% [markdown]
-# Is that all? We try all pairs of shapes of up to three dimensions with lengths 0 to 3:
+# Is that all? We try all pairs among the shapes of up to three dimensions with lengths 0
+# to 3, and of four dimensions with lengths 1 and 2:
 
 # %%
 shapes = [s for rank in range(4) for s in itertools.product(range(4), repeat=rank)]
+shapes += itertools.product((1, 2), repeat=4)
 zeros = {shape: torch.zeros(shape) for shape in shapes}
 for left, right in itertools.product(shapes, repeat=2):
     got = shape_or_refusal(torch.matmul, zeros[left], zeros[right])
@@ -694,7 +696,7 @@ for axis, size, text in zip(
 ):
     end = (axis * size).tolist()
     axes.plot([0, end[0]], [0, end[1]], lw=2, label=f"{text}: {size:.3g}")
-axes.set(aspect="equal", xlim=(-7, 14))
+axes.set(aspect="equal", xlim=(-7, 14), xticks=range(-6, 7, 2))
 axes.legend(loc="right")
 told = "The singular values are the half axes of the ellipse that A makes of a circle."
 alt = "A circle of radius 1 in a slanted ellipse with half axes 6.71 and 2.24 marked."
@@ -794,7 +796,7 @@ assert (wrong - M).abs().max() > 1 and torch.allclose(right, M, atol=1e-4)
 # - A norm of a matrix can mean two things; `logsumexp` is finite where the formula is not
 #   ([shown](#How-large-is-a-vector?)).
 # - In `a @ b`, the last length meets the last but one, and the batch is broadcast
-#   ([7225 pairs](#Which-product-is-meant?)).
+#   ([10201 pairs](#Which-product-is-meant?)).
 # - `einsum` sums over the letters that are missing on the right
 #   ([drawn](#What-do-the-letters-of-einsum-say?)).
 # - `solve` fulfils the equations where the inverse misses them
