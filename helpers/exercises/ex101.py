@@ -128,6 +128,10 @@ def _ticks_half_a_step_on(start, end, step):
     return torch.arange(start, end + step / 2, step)
 
 
+def _ticks_in_double(start, end, step):
+    return torch.from_numpy(np.linspace(start, end, 1 + round((end - start) / step)))
+
+
 def _ticks_without_end(start, end, step):
     return torch.arange(start, end, step)
 
@@ -203,6 +207,7 @@ EXERCISES = [
         model=rates,
         cases=[(1.0, 100.0, 3), (0.5, 8.0, 5), (0.001, 1.0, 4), (64.0, 1.0, 7), (2.0, 3.0, 2)],
         tolerance=1e-5,
+        ignore={"dtype"},
         right=[_rates_by_exponents, _rates_by_logarithms],
         wrong=[
             Wrong(
@@ -267,7 +272,7 @@ EXERCISES = [
             "return x - torch.randn(x.shape, generator=own, device=x.device)": "The normal law "
             "is symmetric.",
             "return x + torch.randn(x.shape, generator=own, device=x.device) => "
-            "return x + torch.randn(x.shape, generator=own)": "The cases lie on the default device.",
+            "return x + torch.randn(x.shape, generator=own)": "The cases lie on the CPU.",
         },
     ),
     Exercise(
@@ -306,7 +311,9 @@ EXERCISES = [
             (2.0, 2.0, 1.0),
             (1.4, 2.0, 0.1),
         ],
-        right=[_ticks_counted, _ticks_half_a_step_on],
+        tolerance=1e-5,
+        ignore={"dtype"},
+        right=[_ticks_counted, _ticks_half_a_step_on, _ticks_in_double],
         wrong=[
             Wrong(
                 _ticks_without_end,
