@@ -36,7 +36,7 @@ def who_kept_what():
         return [t.grad for t in (a, b, c, d)]
 
 
-def number_none_or_refused():
+def number_nothing_or_refused():
     questions = [
         lambda y, x, w, u: torch.autograd.grad(y, u)[0],
         lambda y, x, w, u: torch.autograd.grad(y, w)[0],
@@ -52,7 +52,7 @@ def number_none_or_refused():
         except RuntimeError:
             answers.append("refused")
         else:
-            answers.append("None" if got is None else "number")
+            answers.append("nothing" if got is None else "number")
     return answers
 
 
@@ -294,7 +294,7 @@ EXERCISES = [
         wrong=[
             Wrong(
                 lambda answer: {"a", "e", "g"} & set(answer),
-                "a, e or g: the result of a recorded operation has a node, views included.",
+                "a, e or g: the result of a recorded operation has a grad_fn, views included.",
                 example=["a", "b", "h"],
             ),
             Wrong(
@@ -304,7 +304,7 @@ EXERCISES = [
             ),
             Wrong(
                 lambda answer: "f" not in answer,
-                "Parameter makes a leaf of whatever it is given.",
+                "Parameter makes a leaf, of a result as well.",
                 example=["b", "c", "d", "h", "i"],
             ),
             Wrong(
@@ -314,10 +314,10 @@ EXERCISES = [
             ),
         ],
         hints=[
-            "For each: was an operation recorded? Without a record there is no node.",
+            "For each: was an operation recorded? Without a record there is no grad_fn.",
             "One of them hands back w itself. Which has nothing to do?",
         ],
-        explanation="Without a node means leaf, whoever made the tensor.",
+        explanation="Without a grad_fn means leaf, whoever made the tensor.",
     ),
     Exercise(
         id="202.2",
@@ -343,20 +343,20 @@ EXERCISES = [
     ),
     Exercise(
         id="202.3",
-        name="Number, None or refused",
+        name="Number, nothing or refused",
         kind="predict",
-        key=number_none_or_refused,
+        key=number_nothing_or_refused,
         wrong=[
             Wrong(
-                ["None", "refused", "None", "refused", "number"],
+                ["nothing", "refused", "nothing", "refused", "number"],
                 "Rounding is recorded. Its slope is 0, and 0 is a number.",
             ),
             Wrong(
-                ["number", "None", "None", "refused", "number"],
+                ["number", "nothing", "nothing", "refused", "number"],
                 "Unless allow_unused is given, an unused input is an error.",
             ),
             Wrong(
-                ["number", "refused", "None", "number", "number"],
+                ["number", "refused", "nothing", "number", "number"],
                 "x * 1 is a new tensor, and y was not computed from it.",
             ),
             Wrong(
@@ -364,7 +364,7 @@ EXERCISES = [
                 "With allow_unused the third question is answered.",
             ),
             Wrong(
-                ["number", "refused", "None", "refused", "refused"],
+                ["number", "refused", "nothing", "refused", "refused"],
                 "A result depends on itself, with slope 1.",
             ),
         ],

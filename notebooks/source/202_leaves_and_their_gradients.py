@@ -80,7 +80,7 @@ home = torch.ones(2, device="cpu", requires_grad=True)
 
 # %% [markdown]
 # Where there is nothing to convert, `to` hands back the same object, leaf and all. Where
-# there is, converting is an operation, and its result has a node:
+# there is, converting is an operation, and its result has a `grad_fn`:
 
 # %%
 assert home.to(torch.float32) is home and home.to("cpu") is home
@@ -88,8 +88,9 @@ assert home.to(torch.float64).grad_fn.name() == "ToCopyBackward0"
 assert home.to("meta").grad_fn.name() == "ToCopyBackward0"
 
 # %% [markdown]
-# That is why the same line works without a GPU and fails with one. A module hides the
-# mistake even better. **Predict** how many parameters each of these two has:
+# So one line, `.to(device)`, keeps the leaf where the tensor is at home already, and
+# loses it on another machine. A module hides the mistake even better. **Predict** how
+# many parameters each of these two has:
 
 
 # %% tags=["predict"]
@@ -111,10 +112,11 @@ assert type(single.scale) is nn.Parameter and type(double.scale) is torch.Tensor
 assert not double.scale.is_leaf and list(double.parameters()) == []
 
 # %% [markdown]
-# Convert inside, as in `nn.Parameter(torch.ones(1).to(dtype))`, or convert the whole
-# module. It does not replace its parameters by results:
+# Convert before you make the parameter, or convert the whole module. Its weight changes
+# its dtype, and stays the same parameter and a leaf:
 
 # %%
+assert nn.Parameter(torch.ones(1).to(torch.float64)).is_leaf
 layer = nn.Linear(2, 2)
 weight = layer.weight
 layer.to(torch.float64)
@@ -156,8 +158,8 @@ assert torch.ones(2).is_leaf and not torch.ones(2).requires_grad
 # %% [markdown]
 # So the origin does not decide. We collect ways to make a tensor, some of them out of a
 # leaf `w`, and put three questions to each result: are you a leaf, do you require grad,
-# and do you have a node? As in [204](204_detach_data_clone.ipynb), the ways are Python
-# text, so that the table says what ran:
+# and do you have a `grad_fn`? As in [204](204_detach_data_clone.ipynb), the ways are
+# Python text, so that the table says what ran:
 
 # %%
 ways = [
@@ -201,7 +203,7 @@ def look(code):
     with warnings.catch_warnings(action="ignore"):
         arrived = t.grad is not None
     row = {"t =": code, "leaf": t.is_leaf, "requires grad": t.requires_grad}
-    return row | {"node": node, "grad arrives": arrived}
+    return row | {"grad_fn": node, "grad arrives": arrived}
 
 
 # %% [markdown]
@@ -212,13 +214,13 @@ rows = [look(code) for code in ways]
 table(rows)
 
 # %% [markdown]
-# Now the criterion can be read off. Two sentences of the notes survive in every row: a
+# Now the criterion can be read off. Two sentences of the notes hold in all 22 rows: a
 # leaf has no `grad_fn`, and a non-leaf has one. And the gradient is kept by leaves that
-# require grad, and by nobody else:
+# require grad, and by nobody else. (Nobody else has asked for it; further down, some do.)
 
 # %% tags=["claim:C279", "claim:C276"]
 for row in rows:
-    assert row["leaf"] == (row["node"] is None)
+    assert row["leaf"] == (row["grad_fn"] is None)
     assert row["grad arrives"] == (row["leaf"] and row["requires grad"])
 sum(row["leaf"] for row in rows), sum(row["grad arrives"] for row in rows)
 
@@ -245,23 +247,23 @@ alt = f"Leaves that require grad: {said[True, True]}. Leaves that do not: "
 show(figure, told, alt + f"{said[False, True]}. Not leaves: {said[True, False]}.")
 
 # %% [markdown]
-# Look for `nn.Parameter(w * 2)`: a leaf made of a result, for `Parameter` drops the node.
-# And for `w.contiguous()`: an operation by its name, which had nothing to do and handed
-# back `w`.
+# Look for `nn.Parameter(w * 2)`: a leaf made of a result, for `Parameter` drops the
+# `grad_fn`. And for `w.contiguous()`: an operation by its name, which had nothing to do
+# and handed back `w`.
 
 # %%
 assert (False, False) not in rooms and len(rooms) == 3
 assert w.contiguous() is w and nn.Parameter(w * 2).is_leaf
 
 # %% [markdown]
-# **Rule.** A leaf is a tensor without a node. A gradient is kept where a tensor is a leaf
-# *and* requires grad *and* the walk gets there.
+# **Rule.** A leaf is a tensor without a `grad_fn`. Unasked, a gradient is kept where a
+# tensor is a leaf *and* requires grad *and* the walk gets there.
 
 # %% [markdown]
 # ## Can a leaf stop being one?
 #
-# If a leaf is what has no node, it need not stay one. We follow one object through three
-# operations in place. **Predict** the second column:
+# If a leaf is what has no `grad_fn`, it need not stay one. We follow one object through
+# three operations in place. **Predict** the second column:
 
 # %% tags=["predict"]
 w, t = torch.ones(2, requires_grad=True), torch.zeros(2)
@@ -281,18 +283,18 @@ assert [row["requires grad"] for row in life] == [False, True, False, True]
 assert same is t
 
 # %% [markdown]
-# It can even happen to a tensor that stands in no line. `row` is a view of `board`, and
-# what is written into `board` concerns it as well:
+# It can even happen to a tensor that the line does not mention. `half` is a view of
+# `board`, and what is written into `board` concerns it as well:
 
 # %%
 board = torch.zeros(4)
-row = board[:2]
-assert row.is_leaf
+half = board[:2]
+assert half.is_leaf
 board.add_(torch.ones(4, requires_grad=True))
-assert not board.is_leaf and not row.is_leaf and row.requires_grad
+assert not board.is_leaf and not half.is_leaf and half.requires_grad
 
 # %% [markdown]
-# Such a write turns a tensor that never asked into a result. To one that has asked,
+# Such a write turns a leaf that never asked into a result. To a leaf that has asked,
 # torch refuses it; [205](205_in_place_and_versions.ipynb) is about that:
 
 # %%
@@ -332,7 +334,7 @@ arrived
 
 # %% [markdown]
 # All three, and `x` last; `backward` needs the gradient of `b` to compute that of `a`.
-# Being a leaf does not decide who *gets* a gradient, only who *keeps* it:
+# Being a leaf does not decide who *gets* a gradient here, only who *keeps* it:
 
 # %%
 assert list(arrived.items()) == [("b", 60), ("a", 300), ("x", 900)]
@@ -373,9 +375,9 @@ assert len(memory) == 6 and alive == [0]
 assert memory[0]() is chain[0].grad.untyped_storage()
 
 # %% [markdown]
-# If you need one of the five, say so. There are four ways to do it, tried here on
-# `a` in `y = a * a`. The notes name the hook, `autograd.grad` and, elsewhere,
-# `retain_grad`; `backward(inputs=...)` completes the list:
+# If you need one of the five, say so. Here are four ways to do it, tried on the `a` of
+# `a * a`. The notes name the hook, `autograd.grad` and, elsewhere, `retain_grad`;
+# `backward(inputs=...)` completes the list:
 
 
 # %%
@@ -414,7 +416,8 @@ table(rows)
 
 # %% [markdown]
 # The first two listen in on an ordinary walk, which fills the leaves. The last two walk
-# for `a` alone and leave `x` in peace:
+# for `a` alone and leave `x` in peace. (`retains_grad` tells whether a tensor was asked
+# to retain; the last way asks for you.)
 
 # %% tags=["claim:C285", "claim:C395"]
 assert all(g == 12 for g, _ in found.values())
@@ -448,8 +451,8 @@ pairs
 assert pairs == ((120, 360), (120, 360))
 
 # %% [markdown]
-# Listening to a whole chain shows what no leaf can show. Here are twelve sigmoids, one
-# after the other, and the gradient after each of them:
+# Asking a whole chain shows what no leaf can show. Here are twelve sigmoids, one after
+# the other, and the gradient at each step, from `x` to the last result:
 
 # %%
 import itertools
@@ -468,7 +471,7 @@ axes.semilogy([0], slopes[:1], "s", label="the leaf x")
 axes.set(xlabel="sigmoids passed", ylabel="gradient")
 axes.legend()
 told = "Each sigmoid passes on less than a quarter, and little is left for the leaf."
-show(figure, told, "Gradient on a log scale, from 1 at the end down to 2e-8 at x.")
+show(figure, told, "Gradients on a log scale: 1 at the end, less each step, 2e-8 at x.")
 
 # %% [markdown]
 # **Rule.** To read one tensor later, `retain_grad`; to watch or change what passes, a
@@ -478,15 +481,25 @@ show(figure, told, "Gradient on a log scale, from 1 at the end down to 2e-8 at x
 # ## What does autograd grad give?
 #
 # The notes compare it with `backward` on $z = x^2 y$ at 2 and 3. It returns a tuple and
-# stores nothing; `backward` returns nothing and stores in each leaf:
+# stores nothing; `backward` returns nothing and stores in both leaves:
 
 # %% tags=["claim:C266"]
 x = torch.tensor(2.0, requires_grad=True)
 y = torch.tensor(3.0, requires_grad=True)
 answer = torch.autograd.grad(x * x * y, x)
 assert answer == (12,) and x.grad is None and y.grad is None
-(x * x * y).backward()
+assert (x * x * y).backward() is None
 assert x.grad == 12 and y.grad == 4
+
+# %% [markdown]
+# It stores nothing in the leaves, to be exact. A tensor on the way that was asked to
+# retain is served on this walk, too:
+
+# %%
+start, a, end = calculation()
+a.retain_grad()
+assert torch.autograd.grad(end, start) == (36,)
+assert a.grad == 12 and start.grad is None
 
 # %% [markdown]
 # One entry for each input, in the order of the question. (In one of the notes the module
@@ -588,12 +601,13 @@ filled = torch.autograd.grad(z, [x, u, y], materialize_grads=True)
 
 # %%
 assert plain == (2, 0, None) and filled == (2, 0, 0)
-with expect_error(RuntimeError, "does not require grad"):
-    torch.autograd.grad(x * 2, [x, torch.ones(1)], allow_unused=True)
+for way in ("allow_unused", "materialize_grads"):
+    with expect_error(RuntimeError, "does not require grad"):
+        torch.autograd.grad(x * 2, [x, torch.ones(1)], **{way: True})
 
 # %% [markdown]
 # **Rule.** `autograd.grad` does not care for leaves. It walks to the tensors
-# that you name, answers in their order, and stores nothing.
+# that you name, answers in their order, and stores nothing in them unless asked.
 
 # %% [markdown]
 # ## Why is it None?
@@ -668,8 +682,8 @@ with expect_error(ValueError, "can't optimize a non-leaf Tensor"):
     torch.optim.SGD([scaled], lr=1.0)
 
 # %% [markdown]
-# `retain_grad` silences the error, and nothing is gained. The optimizer moves the result;
-# the leaf stays, and the next time the result is computed, the step is undone:
+# `retain_grad` silences the error. But then the optimizer moves the result, the leaf
+# stays, and the next time that the result is computed, the step is undone:
 
 # %%
 scaled.retain_grad()
@@ -720,7 +734,7 @@ axes.semilogy(right, label="shift requires grad")
 axes.set(xlabel="step", ylabel="loss")
 axes.legend()
 told = "Both losses fall, and one of them stops, because a weight never moves."
-show(figure, told, "Loss by step: one curve levels off near 0.6, the other goes on.")
+show(figure, told, "Loss by step: one curve levels off at 0.57, the other goes on.")
 
 # %% [markdown]
 # The loss falls, so nobody looks. A line before training finds it:
@@ -775,9 +789,9 @@ assert whole[0] == part == 2
 # %% [markdown]
 # ## Summary
 #
-# - A leaf is a tensor without a node; `.grad` arrives at leaves that require grad and lie
-#   on a walk ([measured](#What-makes-a-leaf?)), and leaf or not is a state that changes
-#   ([shown](#Can-a-leaf-stop-being-one?)).
+# - A leaf is a tensor without a `grad_fn`; `.grad` arrives at leaves that require grad
+#   and lie on a walk ([measured](#What-makes-a-leaf?)), and leaf or not is a state that
+#   changes ([shown](#Can-a-leaf-stop-being-one?)).
 # - `* 0.1` and `.to()` give a result and leave the leaf without a name; ask last
 #   ([found](#Where-did-the-gradient-go?)).
 # - Gradients reach every tensor of a chain and are dropped; `retain_grad`, a hook,
@@ -829,11 +843,12 @@ answer = ...  # TODO: a list of four, each a number or None
 exercise("202.2").check(answer)
 
 # %% [markdown]
-# ### Exercise 202.3 · Number, None or refused
+# ### Exercise 202.3 · Number, nothing or refused
 # *predict · ●●○ · 5 minutes*
 #
 # `x`, `w` and `u` are scalars that require grad, and `y = x * w.detach() + u.round()`.
-# What does each question give, asked of a fresh `y`?
+# What does each question give, asked of a fresh `y`? Say *nothing* for `None`, and
+# *refused* for an error.
 #
 # - first: `torch.autograd.grad(y, u)[0]`
 # - second: `torch.autograd.grad(y, w)[0]`
@@ -842,7 +857,7 @@ exercise("202.2").check(answer)
 # - fifth: `torch.autograd.grad(y, y)[0]`
 
 # %% tags=["exercise"]
-answer = ...  # TODO: a list; five times "number", "None" or "refused"
+answer = ...  # TODO: a list; five times "number", "nothing" or "refused"
 
 # %%
 exercise("202.3").check(answer)
