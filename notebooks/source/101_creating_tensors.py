@@ -474,9 +474,7 @@ for ax, scale in zip(axes, ("linear", "log"), strict=True):
     ax.set(xscale=scale, yticks=[], xticks=[1, 10, 100])
     ax.set_title(f"{scale} axis", loc="left", size=10)
     ax.set_xticklabels(["1", "10", "100"])
-told = (
-    "`logspace(0, 2, 9)`: equal ratios, which a logarithmic axis shows as equal steps."
-)
+told = "`logspace(0, 2, 9)`: equal ratios are equal steps on a logarithmic axis."
 alt = "Nine dots from 1 to 100, crowded at the left above, evenly spaced below."
 show(figure, told, alt)
 
