@@ -76,6 +76,13 @@ def _penalty_by_norm(f, x):
     return (slope.norm(dim=1) ** 2).mean()
 
 
+def _penalty_with_a_little(f, x):
+    x = x.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(f(x), x, torch.ones(len(x)), create_graph=True)
+    length = (slope.pow(2).sum(-1) + 1e-12).sqrt()
+    return length.square().mean()
+
+
 def _penalty_by_func(f, x):
     slope = torch.func.vmap(torch.func.grad(lambda row: f(row[None])[0]))(x)
     return (slope**2).sum(dim=1).mean()
@@ -134,6 +141,11 @@ def _bend_with_an_if(f, x, v):
     return torch.autograd.grad(speed, t)[0] if speed.requires_grad else torch.zeros_like(x[0])
 
 
+def _bend_in_float32(f, x, v):
+    t = torch.tensor(0.0)
+    return torch.func.grad(torch.func.grad(lambda t: f(x + t * v)))(t)
+
+
 def _bend_is_speed(f, x, v):
     return torch.func.jvp(f, (x,), (v,))[1]
 
@@ -183,6 +195,14 @@ def _taylor_by_walks(f, at, n):
         else:
             order = torch.zeros_like(at)
     return torch.stack(found)
+
+
+def _taylor_of_numbers(f, at, n):
+    found, factorial = [f(at).item()], 1.0
+    for k in range(1, n):
+        f, factorial = torch.func.grad(f), factorial * k
+        found.append(f(at).item() / factorial)
+    return torch.tensor(found)
 
 
 def _taylor_without_an_if(f, at, n):
@@ -283,7 +303,7 @@ EXERCISES = [
             (_wave, torch.tensor([1.0, -2.0]), torch.tensor([[0.5, 1.0], [1.0, 0.0]])),
             (_wave, torch.tensor([0.3, 0.1, -0.2]), torch.eye(3, 5).T),
         ],
-        right=[_penalty_by_norm, _penalty_by_func],
+        right=[_penalty_by_norm, _penalty_by_func, _penalty_with_a_little],
         wrong=[
             Wrong(
                 _penalty_as_given,
@@ -323,7 +343,14 @@ EXERCISES = [
             (lambda x: x.sin().sum(), torch.arange(4.0).double(), torch.ones(4).double()),
             (lambda x: x[0] - 2 * x[1], torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0])),
         ],
-        right=[_bend_by_hessian, _bend_by_product, _bend_forwards, _bend_with_an_if],
+        ignore={"dtype"},
+        right=[
+            _bend_by_hessian,
+            _bend_by_product,
+            _bend_forwards,
+            _bend_with_an_if,
+            _bend_in_float32,
+        ],
         wrong=[
             Wrong(
                 _bend_without_an_if,
@@ -351,7 +378,7 @@ EXERCISES = [
         hints=[
             "Write the walk as a function of t alone, and differentiate it twice.",
             "torch.func.grad takes a function and returns one, so it can be applied twice.",
-            "t is a scalar tensor, 0, in the dtype of x.",
+            "t is a scalar tensor that holds 0.",
         ],
         explanation="In terms of the Hessian this is v @ H @ v, and no Hessian is made.",
         equivalent_mutants={
@@ -400,7 +427,8 @@ EXERCISES = [
             (lambda x: x * x * x, torch.tensor(2.0, dtype=torch.float64), 7),
             (torch.sin, torch.tensor(0.5), 6),
         ],
-        right=[_taylor_by_walks],
+        ignore={"dtype"},
+        right=[_taylor_by_walks, _taylor_of_numbers],
         wrong=[
             Wrong(
                 _taylor_without_an_if,

@@ -60,9 +60,7 @@ assert second == 6 and torch.autograd.grad(z, x)[0] == 12
 # slope has others, made by applying their rules:
 
 # %%
-told = (
-    "The graph of a slope: both rules of `x * x` led to `x`, so two products are added."
-)
+told = "The graph of a slope: `x * x` led to `x` twice, so two products are added."
 draw.graph(created, caption=told, names={"x": x, "y": y, "slope": created})
 
 # %% [markdown]
@@ -77,8 +75,8 @@ assert first[0].tolist() == [6] and first[0].grad_fn.name() == "MulBackward0"
 assert last[0].tolist() == [2] and last[0].grad_fn is None
 
 # %% [markdown]
-# Ask every time, and there is no last one. These are higher derivatives (高阶导数) at
-# many places at once; the sum makes a scalar, and gives every place its own slope:
+# Record each walk, and the next can start where it ended. These are higher derivatives
+# (高阶导数) at many places at once; the sum makes a scalar of them:
 
 
 # %%
@@ -143,9 +141,7 @@ for name, marker in zip(counts, "os^", strict=True):
     right.semilogy(counts[name], marker + "-", label=name)
 right.set(xlabel="order", ylabel="nodes in the graph")
 right.legend()
-told = (
-    "A harmless curve and its derivatives, and beside them what recording them takes."
-)
+told = "A harmless curve and its derivatives, and beside them what recording takes."
 alt = "Derivatives of tanh swing to 4 and beyond; its graph grows from 2 to 550 nodes."
 show(figure, told, alt)
 
@@ -362,8 +358,8 @@ assert error[-1] > 1e4 * error.min() and 3 <= error.argmin() <= 8
 f"{error[1]:.0e}", f"{error[2]:.0e}", f"{error.min():.0e}", f"{error[-1]:.0e}"
 
 # %% [markdown]
-# The error is a valley. We draw it for two precisions, and for the one-sided
-# difference that schoolbooks begin with:
+# The error is a valley. We draw it for two precisions, and for a difference that only
+# steps forwards:
 
 
 # %%
@@ -380,15 +376,14 @@ axes.plot(magnitude(one_sided), "^-", label="one-sided, float64")
 axes.plot(magnitude(error), "o-", label="central, float64")
 axes.set(xlabel="k, for a step h = 10 to the minus k", ylabel="error, power of ten")
 axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-told = (
-    "Too long a step on the left, too short a step on the right, and a valley between."
-)
+told = "Too long a step on the left, too short on the right, and a valley between."
 alt = "Errors fall and rise again; central float64 is lowest, near 1e-10 at k = 6."
 show(figure, told, alt)
 
 # %% [markdown]
-# Where is its floor? Near the cube root of `eps`, the relative size of a rounding: about
-# 6e-6 in float64. In float32 it is 5e-3, and the floor is too high for a referee:
+# Where do central differences do best? Near the cube root of `eps`, the relative size of
+# a rounding: about 6e-6 in float64. In float32 it is 5e-3, and their best is too poor for
+# a referee:
 
 # %%
 for dtype, found in {torch.float64: error, torch.float32: coarse}.items():
@@ -615,12 +610,13 @@ table(rows)
 
 # %% [markdown]
 # One run forward and one row for each output, or about one column for each input. Fewer
-# of them is cheaper. A loss has a single output, which is why training runs in reverse:
+# of them is cheaper. A loss has a single output, so its gradient is a single row:
 
 # %%
 assert bills[0][0] == 51 and bills[1][0] == 3
 assert bills[0][1] < 6 and bills[1][1] > 45
 assert torch.allclose(jacrev(f)(x), jacfwd(f)(x))
+assert cost(grad(lambda x: f(x).sum()), x) / cost(f, x) == 2
 
 # %% [markdown]
 # The Jacobian of a gradient is the table of all second derivatives, the Hessian
@@ -809,26 +805,19 @@ assert below[-1] < -1.5 and above[-1] > 1
 
 # %%
 figure, (left, right) = canvas(7, 2.6, cols=2)
-for label, heights in {
-    "exp(-x)": torch.exp(-spots),
-    "found": curve(found, spots),
-}.items():
+for style, heights in {".": torch.exp(-spots), "-": curve(found, spots)}.items():
     rounded = [round(height, 3) for height in heights.tolist()]
-    left.plot(spots.tolist(), rounded, "." if label != "found" else "-", label=label)
+    left.plot(spots.tolist(), rounded, style)
+left.legend(["exp(-x)", "found"])
 left.set(xlabel="x")
-left.legend()
 right.plot([round(v, 2) for v in below], label="5 % below the limit")
 right.plot([round(v, 2) for v in above], label="5 % above the limit")
 floor = round(loss(found).log10().item())
 right.axhline(floor, linestyle=":", color="#009e73", label="one Newton step")
 right.set(xlabel="step", ylabel="loss, power of ten")
 right.legend(fontsize=7)
-told = (
-    "One Newton step meets a curve it was never shown; for descent, the limit is sharp."
-)
-alt = (
-    "The found line runs through the dots; descent falls below the limit, rises above."
-)
+told = "One Newton step meets a curve it never saw; for descent, five percent decide."
+alt = "The found line runs through the dots; descent falls below the limit only."
 show(figure, told, alt)
 
 # %% [markdown]
@@ -853,9 +842,8 @@ def pull(create):
 
 # %%
 wrong, right = pull(create=False), pull(create=True)
-assert wrong == [-10, 20] and torch.allclose(
-    torch.tensor(right), torch.tensor([-5.2, 26.4])
-)
+assert wrong == [-10, 20]
+assert torch.allclose(torch.tensor(right), torch.tensor([-5.2, 26.4]))
 
 # %% [markdown]
 # The wrong gradient is that of `score**2` alone.
@@ -872,8 +860,8 @@ assert grad(grad(lambda x: 3 * x))(torch.tensor(2.0)) == 0
 
 # %% [markdown]
 # **Curvature of a network of straight pieces.** ReLU is a line on either side of its
-# kink, so torch finds no curvature anywhere, and a loss made of it moves no weight.
-# `tanh` has some to offer:
+# kink. Torch finds no curvature there, nor at the kink, so a loss made of it moves no
+# weight. `tanh` has some to offer:
 
 
 # %%
