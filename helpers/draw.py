@@ -795,16 +795,17 @@ def _shade(place: int, count: int) -> str:
 def _number(value: torch.Tensor) -> str:
     if value.dtype == torch.bool:
         return "T" if value else "F"
-    if value.is_floating_point():
-        return f"{value.item():.3g}"
-    return str(value.item())
+    return _said(value.item())
 
 
 def _said(values: Any) -> str:
-    """Nested lists of numbers in words, floats to the three digits that the drawing shows."""
+    """Nested lists of numbers in words, floats to three digits, whole ones below 10,000 in full."""
     if isinstance(values, list):
         return "[" + ", ".join(map(_said, values)) + "]"
-    return f"{values:.3g}" if isinstance(values, float) else str(values)
+    if not isinstance(values, float):
+        return str(values)
+    whole = values.is_integer() and abs(values) < 10_000
+    return f"{values:.0f}" if whole else f"{values:.3g}"
 
 
 def _size(text: str) -> float:

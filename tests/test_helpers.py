@@ -309,6 +309,11 @@ def test_alt_text_has_no_more_digits_than_the_drawing(shown):
         assert "[0.333, 2]" in metadata["figure"]["alt"]
 
 
+def test_grid_writes_whole_floats_in_full(shown):
+    draw.grid(torch.tensor([1002.0, 1002.4, -0.125, 1e6]), caption="Four floats.")
+    assert "[1002, 1e+03, -0.125, 1e+06]" in shown[0][1]["figure"]["alt"]
+
+
 def test_grid_draws_pages_scalars_and_gradients(shown):
     pages = torch.arange(8.0, requires_grad=True).reshape(2, 2, 2)
     draw.grid(pages, torch.tensor(1.5), caption="Three dimensions, and none.", titles=["p", "s"])
