@@ -128,12 +128,13 @@ with catch_warnings():
 {name: sorted(rise) for name, rise in found.items() if rise - {1}}
 
 # %% [markdown]
-# More than a hundred methods add 1, and none adds more. Nor must a counter begin
-# at 0, as the weights of a layer show, which were filled in place before you got them:
+# More than a hundred methods add 1, and none that could be called adds more. Three with
+# the underscore found nothing to write here, and did not count. Nor must a counter begin
+# at 0: the weights of a layer were filled in place before you got them.
 
 # %% tags=["claim:C289"]
 assert sum(rise == {1} for rise in found.values()) > 100
-assert max(set.union(*found.values())) == 1
+assert max(set.union(*found.values())) == 1 and found["requires_grad_"] == {0}
 assert count("a.add_(1)") == 1 and count("a[0] += 1") == 2
 assert nn.Linear(2, 2).weight._version > 0
 
@@ -166,7 +167,8 @@ with expect_error(RuntimeError, "is at version 1; expected version 0"):
 
 # %% [markdown]
 # So the node also noted a version, and it is compared when a saved tensor is taken
-# out, be it by `backward` or by you. We can follow a counter line by line:
+# out, be it by `backward` or by you. (`CopySlices` in the message is torch's name for a
+# write to a part of `b`; we meet it again below.) A counter can be followed line by line:
 
 
 # %%
@@ -264,7 +266,7 @@ def start():
 def saves(code):
     names = start()[1]
     y, seen = watched(lambda: eval(code, names))
-    kept = {k[7:]: getattr(y.grad_fn, k) for k in dir(y.grad_fn) if "_saved_" in k}
+    kept = {k[7:]: getattr(y.grad_fn, k) for k in dir(y.grad_fn) if k[:7] == "_saved_"}
     kept = {k: t for k, t in kept.items() if isinstance(t, torch.Tensor)}
     row = {"y =": code, "the node keeps": ", ".join(kept) or None}
     for name, t in {"x": names["x"], "y": y}.items():
@@ -283,12 +285,15 @@ table([saves(code) for code in pairs])
 
 # %% [markdown]
 # Each keeps what its rule of differentiation reads. The slope of `exp` is its result,
-# that of `log` is one over its input. For a square root there is a choice, and the two
-# ways to write it chose differently:
+# that of `log` is one over its input. Where the rule can be written either way, equal
+# numbers came with different papers:
 
 # %%
 kept = [(row["x saved"], row["y saved"]) for row in map(saves, pairs)]
 assert kept == [(False, True), (True, False)] * 3
+x = torch.linspace(-2, 2, 9)
+assert torch.equal(x.relu(), x.clamp(0))
+assert torch.allclose(x.abs().sqrt(), x.abs() ** 0.5)
 
 # %% [markdown]
 # Seeing is one thing, writing another. Now we write zeros into `x` or `y` after the
@@ -309,17 +314,16 @@ def after_write(code, target):
 
 
 # %%
-more = [
-    "x + 1",
-    "x * 3",
-    "x * w",
-    "x / w",
-    "w / x",
-    "x ** 2",
-    "x.reciprocal()",
+more = ["x + 1", "x * 3", "x * w", "x / w", "w / x", "x ** 2", "x.reciprocal()"]
+more += [
     "x.sin()",
+    "x.tan()",
+    "x.abs()",
+    "x.sigmoid()",
+    "x.tanh()",
+    "x.softmax(0)",
+    "x @ w",
 ]
-more += ["x.tan()", "x.abs()", "x.sigmoid()", "x.tanh()", "x.softmax(0)", "x @ w"]
 more += ["x.sum()", "x.mean()", "x.max()", "x.max(0).values", "x.std()", "x.cumsum(0)"]
 more += ["x.clone()", "x[1:]", "torch.cat([x, x])", "x.where(x > 0.4, w)"]
 
@@ -364,8 +368,8 @@ told = (
 show(figure, told, "Two fields that overlap. " + "; ".join(said) + ".")
 
 # %% [markdown]
-# **Rule.** `backward` refuses if a tensor was written to after it was saved, and a node
-# saves what its own rule reads.
+# **Rule.** A node saves what its own rule reads, and `backward` refuses if the counter of
+# a saved tensor has moved since.
 
 # %% [markdown]
 # ## How far does one counter reach?
@@ -428,15 +432,9 @@ assert w.grad == 2.75
 # %%
 import copy
 
-ways = [
-    "t[1:]",
-    "t.data[1:]",
-    "t.view(2, 2).t()",
-    "t.chunk(2)[0]",
-    "t.unsafe_chunk(2)[0]",
-]
+ways = ["t[1:]", "t.data[1:]", "t.view(2, 2).t()", "t.unsafe_chunk(2)[0]", "t.detach()"]
 ways += ["t.unbind()[1]", "t.expand(3, 4)[0]", "t.view(torch.int32)", "nn.Parameter(t)"]
-ways += ["t.detach()", "t.data", "t.detach()[1:]", "torch.empty(0).set_(t.detach())"]
+ways += ["t.data", "t.detach()[1:]", "torch.empty(0).set_(t.detach())", "t.chunk(2)[0]"]
 ways += ["torch.from_numpy(t.detach().numpy())", "torch.from_dlpack(t.detach())"]
 ways += ["copy.copy(t)"]
 
@@ -775,10 +773,17 @@ with expect_error(RuntimeError, "is at version 1; expected version 0"):
     second.backward()
 
 # %% [markdown]
-# Compute `second` after the step, or step after both walks. That a leaf changed after
-# use makes `backward` fail is in the notes, too; one adds that the graph remembers the
-# address of the leaf. We change a `w` of 1 to 5 in three ways. The last
-# gives it another memory:
+# Step after both walks, or compute the second loss after the step:
+
+# %%
+p.grad = None
+(p**3).sum().backward()
+assert torch.allclose(p, torch.tensor([0.8, 1.6])) and torch.allclose(p.grad, 3 * p**2)
+
+# %% [markdown]
+# That a leaf changed after use makes `backward` fail is in the notes, too. One adds that
+# the graph remembers the address of the leaf. We change a `w` of 1 to 5 in three ways.
+# The last gives it another memory:
 
 
 # %%
@@ -798,7 +803,7 @@ def move(w):
 
 
 # %% [markdown]
-# **Predict** the three slopes of w², of which 2 is the right one:
+# **Predict** what becomes of the slope of w² in each case; 2 is right:
 
 # %% tags=["predict"]
 changes = [lambda w: w.detach().fill_(5), lambda w: w.data.fill_(5), move]
@@ -868,17 +873,21 @@ loss.backward()
 assert a.grad.tolist() == [3, 5] and b.tolist() == [3, 5]
 
 # %% [markdown]
-# **A shortcut reads what was overwritten.** Nothing is refused here, for nothing was
-# saved. But `wrong +` waits for its second term, which rewrites the first:
+# **A shortcut reads what was overwritten.** Nothing is refused here, for nobody had saved
+# `x`. But `x +` waits for its second term, and that rewrites the first:
 
 # %%
-x, wrong = torch.tensor([-1.0, 2.0]), torch.tensor([-1.0, 2.0])
-wrong = wrong + nn.ReLU(inplace=True)(wrong)
-right = x + nn.ReLU()(x)
+a = torch.tensor([-1.0, 2.0], requires_grad=True)
+x, y = a * 1, a * 1
+wrong = x + nn.ReLU(inplace=True)(x)
+right = y + nn.ReLU()(y)
 assert wrong.tolist() == [0, 4] and right.tolist() == [-1, 4]
+wrong.sum().backward()
+assert a.grad.tolist() == [0, 2]
 
 # %% [markdown]
-# The symptom is a sum that is never negative. No counter protects a forward pass.
+# The symptom: no sum is negative, and no gradient comes from where one should be (0,
+# where 1 is right). No counter protects a forward pass.
 
 # %% [markdown]
 # ## In practice
@@ -896,8 +905,8 @@ assert wrong.tolist() == [0, 4] and right.tolist() == [-1, 4]
 # %% [markdown]
 # ## Summary
 #
-# - An in-place call adds 1 to `_version`, whether numbers change or not; `a[0] += 1` is
-#   two calls ([counted](#What-does-the-counter-count?)).
+# - A call that writes adds 1 to `_version`, whether numbers change or not; `a[0] += 1`
+#   is two calls ([counted](#What-does-the-counter-count?)).
 # - A node saves its input, its result, both or neither, and `backward` refuses writes to
 #   what was saved ([measured](#What-does-a-node-save?)).
 # - Views and detached tensors share one counter; `.data`, NumPy, DLPack, `set_` and
