@@ -879,15 +879,18 @@ assert a.grad.tolist() == [3, 5] and b.tolist() == [3, 5]
 # %%
 a = torch.tensor([-1.0, 2.0], requires_grad=True)
 x, y = a * 1, a * 1
-wrong = x + nn.ReLU(inplace=True)(x)
-right = y + nn.ReLU()(y)
+wrong, right = x + nn.ReLU(inplace=True)(x), y + nn.ReLU()(y)
 assert wrong.tolist() == [0, 4] and right.tolist() == [-1, 4]
-wrong.sum().backward()
-assert a.grad.tolist() == [0, 2]
 
 # %% [markdown]
-# The symptom: no sum is negative, and no gradient comes from where one should be (0,
-# where 1 is right). No counter protects a forward pass.
+# The symptom is a shortcut that never lets a negative number through, nor its slope:
+
+# %%
+assert torch.autograd.grad(wrong.sum(), a)[0].tolist() == [0, 2]
+assert torch.autograd.grad(right.sum(), a)[0].tolist() == [1, 2]
+
+# %% [markdown]
+# No counter protects a forward pass.
 
 # %% [markdown]
 # ## In practice
