@@ -61,6 +61,14 @@ def part_without_slope():
 
 
 def ranking(points):
+    order = points.argsort(descending=True, stable=True)
+    gave_up = points[order].isnan().int()
+    return order[gave_up.argsort(stable=True)]
+
+
+def _negated(points):
+    # Right for these few. Not the model: among more than 128 elements, CUDA's sort puts a NaN
+    # with a minus sign first (pytorch/pytorch#190781).
     return (-points).argsort(stable=True)
 
 
@@ -69,7 +77,8 @@ def _ascending_turned(points):
 
 
 def _without_stable(points):
-    return (-points).argsort()
+    order = points.argsort(descending=True)
+    return order[points[order].isnan().int().argsort(stable=True)]
 
 
 class _TiesReversed(TorchFunctionMode):
@@ -100,6 +109,10 @@ def _giving_up_is_minus_infinity(points):
     return points.nan_to_num(nan=-math.inf).argsort(descending=True, stable=True)
 
 
+def _giving_up_is_nothing(points):
+    return points.nan_to_num(nan=0).argsort(descending=True, stable=True)
+
+
 def _ascending(points):
     return points.argsort(stable=True)
 
@@ -126,6 +139,15 @@ def _close_to_the_smaller(a, b, rtol):
 
 def _close_with_signs(a, b, rtol):
     return (a - b).abs() <= rtol * torch.maximum(a, b)
+
+
+def _relative(a, b, rtol):
+    return (a - b).abs() / torch.maximum(a.abs(), b.abs()) <= rtol
+
+
+def _nan_equal(a, b, rtol):
+    either = torch.isclose(a, b, rtol=rtol, atol=0, equal_nan=True)
+    return either | torch.isclose(b, a, rtol=rtol, atol=0)
 
 
 def _all_close(a, b, rtol):
@@ -268,9 +290,14 @@ EXERCISES = [
             Wrong(0.683, "These are the ones inside the bounds, whose slope is 1."),
             Wrong(0.159, "You counted one side; clamp is flat on two."),
             Wrong(
-                lambda answer: answer > 1,
+                lambda answer: answer > 100,
                 "Divide by how many numbers there are.",
                 example=31_700,
+            ),
+            Wrong(
+                lambda answer: 1 < answer <= 100,
+                "All of them count as 1, not as 100.",
+                example=31.8,
             ),
         ],
         hints=[
@@ -292,12 +319,12 @@ EXERCISES = [
             (torch.tensor([[1.0, 6.0], [4.0, 6.0], [math.nan, 2.0]])[:, 1],),
             (torch.tensor([0.0, -1.0, math.nan, 0.0])[1:],),
         ],
-        right=[_giving_up_is_minus_infinity],
+        right=[_giving_up_is_minus_infinity, _negated],
         wrong=[
             Wrong(
                 _ascending_turned,
-                "Turning the ascending order around turns the equals around as well, and brings "
-                "NaN to the front.",
+                "NaN comes first, and equals are not in the order of signing up: turning a list "
+                "around turns them around too, and without stable=True nothing is promised.",
                 shows="values",
             ),
             Wrong(
@@ -307,16 +334,21 @@ EXERCISES = [
             ),
             Wrong(_ascending, "The most points come first.", shows="values"),
             Wrong(
+                _giving_up_is_nothing,
+                "Somebody with less than no points is still ahead of who gave up.",
+                shows="values",
+            ),
+            Wrong(
                 _without_stable,
                 "Without stable=True, torch may return equals in any order, and here it does.",
                 shows="values",
             ),
         ],
         hints=[
-            "descending=True keeps the order of equals. Where does it put NaN?",
-            "Ascending, NaN comes last. What could you sort in ascending order instead?",
+            "Descending and stable keeps the order of equals. Where does it put NaN?",
+            "There are two keys. isnan() says who gave up: sort by that last, and stably.",
         ],
-        explanation="The negative of NaN is NaN, so in ascending order it still comes last.",
+        explanation="Two stable sorts: by points, then by whether somebody gave up.",
     ),
     Exercise(
         id="107.6",
@@ -346,6 +378,12 @@ EXERCISES = [
                 "Of two negative numbers the larger one is not the one with the larger size.",
                 shows="values",
             ),
+            Wrong(
+                _relative,
+                "Two zeros are close, but 0 / 0 is NaN, which is not at most anything.",
+                shows="values",
+            ),
+            Wrong(_nan_equal, "NaN is close to nothing, so not to NaN either.", shows="values"),
             Wrong(_all_close, "One answer for each pair of elements is wanted.", shows="type"),
         ],
         hints=[
