@@ -15,7 +15,7 @@ _STEADY = (
     (re.compile(r"\s*\(Triggered internally at .*?\)"), ""),
     (re.compile(r"\btorch\.cuda\.(?=\w+Tensor\b)"), "torch."),
     (re.compile(r"\b(\w+Function)Backward\b"), r"\1"),
-    (re.compile(r"\b(Output \d+ of \w+?)Backward\d+(?= is a view)"), r"\1"),
+    (re.compile(r"\b([Oo]utput \d+ of \w+?)Backward\d+\b"), r"\1"),
     (re.compile(r"^mm: (?=mat1 and mat2)"), ""),
     (
         re.compile(r"^The differentiated Tensor at index \d+ appears"),

@@ -126,7 +126,8 @@ def test_gradient():
         saw(grade(program(model=product, cases=leaves), answer), "pass")
 
 
-def test_a_gradient_that_fails_is_said():
+@pytest.mark.parametrize("kind", [RuntimeError, NameError])
+def test_a_gradient_that_fails_is_said(kind):
     class Broken(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -134,14 +135,14 @@ def test_a_gradient_that_fails_is_said():
 
         @staticmethod
         def backward(ctx, g):
-            raise RuntimeError("broken backward")
+            raise kind("broken backward")
 
     def leaf():
         return [(torch.ones(2).requires_grad_(),)]
 
     report = grade(program(cases=leaf, also={"gradient"}), Broken.apply)
     saw(report, "wrong", "gradient")
-    assert "broken backward" in report.details[0]
+    assert f"{kind.__name__}: broken backward" in report.details[0]
 
 
 @pytest.mark.parametrize(

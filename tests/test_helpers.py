@@ -112,6 +112,7 @@ def test_expect_error_says_the_same_on_cuda(capsys):
         ("worker (pid(s) 12, 13) exited", "worker (pid(s) …) exited"),
         ("Output 0 of HookFunctionBackward is", "Output 0 of HookFunction is"),
         ("Output 0 of UnbindBackward0 is a view", "Output 0 of Unbind is a view"),
+        ("which is output 0 of ExpBackward0, is at", "which is output 0 of Exp, is at"),
         ("mm: mat1 and mat2 shapes", "mat1 and mat2 shapes"),
         (
             "The differentiated Tensor at index 1 appears to not",

@@ -78,8 +78,9 @@ def _gradient_differences(yours: Run, expected: Run, tolerance) -> Iterator[Diff
     if expected.gradient_raised:
         return
     if yours.gradient_raised:
-        message = first_lines(str(yours.gradient_raised), 1)
-        yield Difference("gradient", f"backward through the result fails: {message}")
+        kind, message = type(yours.gradient_raised).__name__, str(yours.gradient_raised)
+        said = f"{kind}: {first_lines(message, 1)}".rstrip(".")
+        yield Difference("gradient", f"backward through the result fails with {said}")
         return
     for name, gradient in expected.gradient.items():
         mine = yours.gradient.get(name)

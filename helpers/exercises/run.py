@@ -230,7 +230,7 @@ def _note_gradient(run: Run, inputs: dict[str, torch.Tensor]) -> None:
         with torch.enable_grad():
             total = sum(_weighted(part) for part in parts)
         found = torch.autograd.grad(total, list(targets.values()), allow_unused=True)
-    except RuntimeError as error:
+    except Exception as error:
         run.gradient_raised = error
     else:
         run.gradient = dict(zip(targets, found, strict=True))
