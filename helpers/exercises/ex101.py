@@ -47,6 +47,12 @@ def _ends_as_exponents(low, high, count):
     return torch.logspace(low, high, count)
 
 
+def _powers_of_the_wrong_base(low, high, count):
+    import math
+
+    return torch.logspace(math.log(low), math.log(high), count)
+
+
 def _equal_steps(low, high, count):
     return torch.linspace(low, high, count)
 
@@ -90,18 +96,29 @@ def _written_by_normal(x, seed):
     return x + torch.empty_like(x).normal_(generator=own)
 
 
+def _added_in_place(x, seed):
+    own = torch.Generator(x.device).manual_seed(seed)
+    return x.add_(torch.randn(x.shape, generator=own, device=x.device))
+
+
+def _noise_alone(x, seed):
+    own = torch.Generator(x.device).manual_seed(seed)
+    return torch.randn(x.shape, generator=own, device=x.device)
+
+
 def _conduct(answer, x, seed):
     """What the task asks of an answer, whichever numbers it draws."""
-    before = torch.get_rng_state()
-    first = answer(x, seed)
+    before, given = torch.get_rng_state(), x.clone()
+    first = answer(given, seed)
     if first is ...:
         return ...
     untouched = torch.equal(before, torch.get_rng_state())
     noise = first - x
     return {
         "shape": tuple(first.shape),
-        "the same seed gives the same noise": torch.equal(first, answer(x, seed)),
-        "another seed gives other noise": not torch.equal(first, answer(x, seed + 1)),
+        "x itself is left as it was": torch.equal(given, x),
+        "the same seed gives the same noise": torch.equal(first, answer(x.clone(), seed)),
+        "another seed gives other noise": not torch.equal(first, answer(x.clone(), seed + 1)),
         "the noise is standard normal": bool(
             abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1
         ),
@@ -142,6 +159,10 @@ def _ticks_a_step_on(start, end, step):
 
 def _ticks_cut_off(start, end, step):
     return torch.linspace(start, end, int((end - start) / step) + 1)
+
+
+def _ticks_rounded_up(start, end, step):
+    return torch.linspace(start, end, int(np.ceil((end - start) / step)) + 1)
 
 
 def _gaps_for_points(start, end, step):
@@ -216,6 +237,11 @@ EXERCISES = [
                 shows="values",
             ),
             Wrong(
+                _powers_of_the_wrong_base,
+                "logspace raises 10, and math.log gives powers of e.",
+                shows="values",
+            ),
+            Wrong(
                 _equal_steps,
                 "linspace makes equal differences; the task asks for equal ratios.",
                 shows="values",
@@ -261,6 +287,8 @@ EXERCISES = [
                 shows="values",
             ),
             Wrong(_uniform_noise, "The noise was normal, and has to stay so.", shows="values"),
+            Wrong(_added_in_place, "x is the caller's: return a new tensor.", shows="values"),
+            Wrong(_noise_alone, "x is missing: return x with its noise.", shows="values"),
         ],
         hints=[
             "Which object holds a state of its own?",
@@ -283,6 +311,7 @@ EXERCISES = [
         tolerance=0.01,
         wrong=[
             Wrong(25.6, "A float64 takes eight bytes here too, not four."),
+            Wrong(32.0, "A matrix has two indices for each value: its row and its column."),
             Wrong(64.0, "These are the values alone; their indices take memory as well."),
             Wrong(12.8, "The full matrix is of float64 as well: eight bytes an element."),
             Wrong(
@@ -328,6 +357,11 @@ EXERCISES = [
             Wrong(
                 _ticks_cut_off,
                 "0.3 / 0.1 is a little less than 3, and int cuts off.",
+                shows="shape",
+            ),
+            Wrong(
+                _ticks_rounded_up,
+                "(1.3 - 1.0) / 0.1 is a little more than 3, and ceil makes it 4.",
                 shows="shape",
             ),
             Wrong(_gaps_for_points, "Three gaps need four points.", shows="shape"),
