@@ -66,8 +66,8 @@ assert all(hasattr(torch.Tensor, name) for name in names)
 [getattr(ghost, name) for name in names[1:5]]
 
 # %% [markdown]
-# The four in the middle, for a tensor that asks for a gradient and for a result. What
-# they mean is the matter of [202](202_leaves_and_their_gradients.ipynb).
+# The four in the middle, for a tensor that asks for a gradient and for a result
+# ([202](202_leaves_and_their_gradients.ipynb) explains them):
 
 # %% tags=["claim:C263"]
 w = torch.ones(2, requires_grad=True)
@@ -107,8 +107,8 @@ for dtype in kinds:
 table(rows)
 
 # %% [markdown]
-# The notes know three groups: three floats, five integers, and `bool`. There are more by
-# now, some of them for storage alone: a `uint16` cannot be added to an `int64`.
+# The notes know three groups: three floats, five integers, and `bool`. There are more
+# by now, some of them for storage alone: a `uint16` cannot be added to an `int64`.
 
 # %% tags=["claim:C398"]
 newer = [torch.bfloat16, torch.complex64, torch.complex128, torch.float8_e4m3fn]
@@ -142,6 +142,7 @@ assert (torch.tensor([long.max]) + 1).item() == long.min
 
 # %%
 count = torch.arange(-300, 601)
+assert torch.equal(count.to(torch.uint8).long(), count % 256)
 figure, axes = canvas(7, 2.2)
 for dtype in (torch.uint8, torch.int8):
     axes.plot(count.cpu(), count.to(dtype).cpu(), label=str(dtype)[6:])
@@ -158,13 +159,14 @@ small = torch.tensor([43, 44, 45], dtype=torch.uint8)
 (small == 300).tolist()
 
 # %% [markdown]
-# The 300 became a `uint8` first, and as such it is 44. Where a Python number is to be
-# stored *in* a tensor, torch does check:
+# The 300 became a `uint8` first, and as such it is 44. When a Python number is to be
+# stored *in* a tensor, torch does check, but lets -1 pass:
 
 # %%
 assert (small == 300).tolist() == [False, True, False]
 with expect_error(RuntimeError, "without overflow"):
     torch.tensor([300], dtype=torch.uint8)
+assert torch.tensor([-1], dtype=torch.uint8).item() == 255
 
 # %% [markdown]
 # Floats do not wrap. **Predict** the sum:
@@ -228,10 +230,10 @@ tenth = torch.tensor(0.1)
 bits(tenth), bits(tenth.bfloat16()), bits(tenth.half())
 
 # %% [markdown]
-# `bfloat16` is the first half of `float32`, with its last bit rounded. Between the two
-# stands a format that has no dtype: TF32, a `float32` with 10 bits of mantissa, to which
-# newer GPUs can shorten the factors of a product. We imitate the rounding, and test the
-# imitation with 7 bits, where `bfloat16` is the judge:
+# `bfloat16` is the first half of `float32`, rounded. Between the two stands a format
+# without a dtype: TF32, a `float32` with 10 bits of mantissa, to which newer GPUs can
+# shorten the factors of a product. We imitate the rounding, and test the imitation with
+# 7 bits, where `bfloat16` is the judge:
 
 
 # %%
@@ -321,8 +323,8 @@ fine = (a @ b - exact).abs().max() / exact.abs().max()
 assert fine < 1e-5 and 1e-4 < rough < 1e-2
 
 # %% [markdown]
-# About three digits instead of six. The real thing needs such a GPU, but its switches are
-# everywhere: for matrix products it is off, for cuDNN's convolutions on.
+# About three digits instead of six. The real thing needs such a GPU, but its switches
+# are everywhere: for matrix products it is off, for cuDNN's convolutions on.
 
 # %%
 assert torch.get_float32_matmul_precision() == "highest"
@@ -334,8 +336,8 @@ torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 # %% [markdown]
 # ## Which dtype comes out?
 #
-# You can ask for one. `type` takes any dtype, some have a short cut, and `to` is today's
-# spelling. On the way to an integer, digits behind the point are cut off:
+# You can ask for one. `type` takes any dtype, some have a short cut, and `to` is
+# today's spelling. On the way to an integer, digits behind the point are cut off:
 
 # %% tags=["claim:C140"]
 f = torch.tensor([1.7, -1.7])
@@ -345,8 +347,8 @@ f.type(torch.int32).tolist(), f.long().tolist()
 
 # %% [markdown]
 # The notes call `a.float()` and `a.type(torch.FloatTensor)` equal. On the CPU they are.
-# But the old name means a device, too, as `meta` reveals: `float()` stays there, the other
-# one wants numbers for the CPU that do not exist.
+# But the old name means a device, too, as `meta` reveals: `float()` stays there, the
+# other one wants numbers for the CPU that do not exist.
 
 # %% tags=["claim:C143"]
 a = torch.zeros(2, dtype=torch.float64, device="cpu")
@@ -356,8 +358,8 @@ with expect_error(NotImplementedError, "Cannot copy out of meta tensor"):
     a.to("meta").type(torch.FloatTensor)
 
 # %% [markdown]
-# Mostly you do not ask. Two dtypes meet, and type promotion (类型提升) chooses.
-# **Predict** four times:
+# Mostly you do not ask. Two dtypes meet, and type promotion (类型提升) chooses. **Predict**
+# four times:
 
 
 # %% tags=["predict"]
@@ -430,8 +432,8 @@ for i, one in enumerate(dtypes):
 
 # %% [markdown]
 # Among integers, and among floats, the result has room for both sides, and that is why
-# two pairs need a third dtype. Where an integer meets a float, the result is that float,
-# however large the integer:
+# two pairs need a third dtype. Where an integer meets a float, the result is that
+# float, however large the integer:
 
 # %%
 room = {dtype: torch.iinfo(dtype).max for dtype in dtypes[1:6]}
@@ -446,8 +448,8 @@ for one in room:
 (torch.tensor([70_000]) + torch.tensor([1.0], dtype=torch.float16)).item()
 
 # %% [markdown]
-# 70,000 is beyond `float16`. And if one side has no dimensions? **Predict** the dtypes of
-# the three sums:
+# 70,000 is beyond `float16`. And if one side has no dimensions? **Predict** the dtypes
+# of the three sums:
 
 # %% tags=["predict"]
 single, tiny = torch.ones(1), torch.ones(1, dtype=torch.int8)
@@ -467,28 +469,31 @@ sums = [[(one + value).dtype for one in given] for value in scalars.values()]
 # %%
 figure, axes = canvas(7.4, 2.2)
 paint(axes, list(scalars), sums, lambda i, j: (dtypes[j],))
-told = "A tensor with one dimension (columns) meets a value (rows); bold: its dtype changed."
+told = "A tensor of one dimension (columns) meets a value (rows); bold: a new dtype."
 show(figure, told, "A table of 6 by 12 dtypes; the last row changes most columns.")
 
 # %% [markdown]
-# **Rule.** A Python number, or a tensor without dimensions, can raise the category of
-# the others, never the size within it. If it does raise it, its own dtype comes out, and
-# for a Python float that is the default one.
+# **Rule.** Beside a tensor with dimensions, a bool, integer or float in Python, or in a
+# tensor without dimensions, can raise the category, never the size within it. If it
+# raises it, its own dtype comes out; for a Python float that is the default one. (A
+# complex number leaves a `float64` its width.)
 
 # %%
 for value, line in zip(list(scalars.values())[:5], sums, strict=False):
     own = value.dtype if torch.is_tensor(value) else torch.tensor(value).dtype
     for dtype, result in zip(dtypes, line, strict=True):
         assert result == (own if category(own) > category(dtype) else dtype)
+assert (torch.ones(1, dtype=torch.float64) + 2j).dtype == torch.complex128
 
 # %% [markdown]
-# This explains the two answers at the beginning. Beside a tensor, 0.1 is taken for a
+# This explains the two answers at the beginning. Beside `tenth`, 0.1 is taken for a
 # `float32`. `item()` makes a Python float, which has the digits of a `float64`, and
-# there the rounded number shows:
+# there the rounded number shows. It also does between two tensors without dimensions:
 
 # %%
 assert tenth == 0.1 and tenth.item() != 0.1
-assert torch.tensor(0.1, dtype=torch.float64).item() == 0.1
+precise = torch.tensor(0.1, dtype=torch.float64)
+assert precise.item() == 0.1 and precise != tenth
 tenth.item()
 
 # %% [markdown]
@@ -523,8 +528,8 @@ print(pair)
 torch.set_printoptions(profile="default")
 
 # %% [markdown]
-# The notes' other defaults are right: beyond 1,000 elements, three at each end are shown,
-# and lines hold 80 characters.
+# The notes' other defaults are right: beyond 1,000 elements, three at each end are
+# shown, and lines hold 80 characters.
 
 # %% tags=["claim:C082"]
 row = torch.arange(1001, device="cpu")
@@ -533,8 +538,8 @@ assert max(map(len, str(row[:1000]).splitlines())) in range(70, 81)
 print(row)
 
 # %% [markdown]
-# One option is missing in their list, `sci_mode`. Numbers this far apart make torch write
-# both with an exponent, unless you forbid it:
+# One option is missing in their list, `sci_mode`. Numbers this far apart make torch
+# write both with an exponent, unless you forbid it:
 
 # %% tags=["claim:C083"]
 import inspect
@@ -572,8 +577,8 @@ assert "dtype" not in str(pair) + str(row) and "device" not in str(pair)
 print(pair.double(), pair.to("meta"), sep="\n")
 
 # %% [markdown]
-# To have numbers without the printer, take them out. `tolist()` gives lists, nested like
-# the tensor; `item()` gives one Python number, and insists on one:
+# To have numbers without the printer, take them out. `tolist()` gives lists, nested
+# like the tensor; `item()` gives one Python number, and insists on one:
 
 # %% tags=["claim:C163"]
 assert type(torch.ones(1, 1).item()) is float and type(row[0].item()) is int
@@ -585,8 +590,8 @@ with expect_error(RuntimeError, "cannot be converted to Scalar"):
 # ## Who decides when you say nothing?
 #
 # A Python float becomes a `float32` because that is the default dtype, which holds for
-# the whole process. We change it, and change it back in the same cell. **Predict** which
-# of the five follow:
+# the whole process. We change it, and change it back in the same cell. **Predict**
+# which of the five follow:
 
 # %% tags=["predict"]
 torch.set_default_dtype(torch.float64)
@@ -599,8 +604,9 @@ table([{"made by": name, "dtype": str(t.dtype)[6:]} for name, t in made.items()]
 
 # %% [markdown]
 # The three follow that make floats out of something else; the integer and the existing
-# float do not. The notes use an older function, `set_default_tensor_type`, and hold that
-# its argument must be a string. A type will do, and torch asks you to leave the function:
+# float do not. The notes use an older function, `set_default_tensor_type`, and hold
+# that its argument must be a string. A type will do, and torch asks you to leave the
+# function:
 
 # %% tags=["claim:C078", "claim:C142", "claim:C079"]
 from helpers import expect_warning
@@ -618,10 +624,10 @@ torch.set_warn_always(False)
 torch.set_default_device(device)
 
 # %% [markdown]
-# (Of some warnings torch issues only the first; `set_warn_always` asks for all.) Through
-# an old name the notes also put new tensors on the GPU. Where there is one, our cell did
-# the same. Today that is `set_default_device`, as in our setup cell, or for a few lines
-# `with torch.device`:
+# (Of some warnings torch issues only the first; `set_warn_always` asks for all.)
+# Through an old name the notes also put new tensors on the GPU. Where there is one, our
+# cell did the same. Today that is `set_default_device`, as in our setup cell, or for a
+# few lines `with torch.device`:
 
 # %% tags=["claim:C079"]
 with torch.device("meta"):
@@ -631,9 +637,8 @@ with torch.device("meta"):
 vast.weight.nbytes, str(vast.weight.device)
 
 # %% [markdown]
-# A layer of 40 gigabytes, without one of them. What you name yourself wins over the
-# default: in this chapter `device="cpu"` stands where a printed tensor, or NumPy, must not
-# depend on your machine.
+# A layer of 40 gigabytes, without one of them. What you name yourself wins: in this
+# chapter `device="cpu"` stands where the output must not depend on your machine.
 
 # %% [markdown]
 # ## What does a move cost?
@@ -659,8 +664,8 @@ if device.type == "cuda":
     assert x.cpu().cuda().device == x.cpu().to(device).device == x.device
 
 # %% [markdown]
-# The notes also print what `torch.cuda` says: `True`, device 0, a stream, 1 device. That
-# was one machine. Without a GPU, two of these calls raise an error:
+# The notes also print what `torch.cuda` says: `True`, device 0, a stream, 1 device.
+# That was one machine. Without a GPU, two of these calls raise an error:
 
 # %% tags=["claim:C170"]
 gpu = torch.cuda.is_available()
@@ -670,8 +675,8 @@ for call in (torch.cuda.current_device, torch.cuda.current_stream):
 assert complaint(torch.cuda.device, 0) is complaint(torch.cuda.device_of, x) is None
 
 # %% [markdown]
-# A copy moves bytes. So move a picture as the `uint8` that it is, and make it a float
-# where it arrives, with a quarter of them:
+# A copy moves bytes. So move a picture as `uint8`, and make it a float where it
+# arrives, with a quarter of them:
 
 # %%
 photo = torch.zeros(3, 480, 640, dtype=torch.uint8, device="cpu")
@@ -689,7 +694,7 @@ calls = {"x + 1": lambda x: x + 1, "x.sum()": torch.sum, "x[x > 0]": lambda x: x
 calls["x.masked_fill(x > 0, 0)"] = lambda x: x.masked_fill(x > 0, 0)
 calls["x.nonzero()"] = torch.nonzero
 calls["if x.sum() > 0:"] = lambda x: bool(x.sum() > 0)
-calls["x.sum().item()"] = lambda x: x.sum().item()
+calls |= {"x.sum().item()": lambda x: x.sum().item(), "x.cpu()": torch.Tensor.cpu}
 
 # %% tags=["predict"]
 needs = {
@@ -703,11 +708,8 @@ table([{"call": name, "needs the numbers": need} for name, need in needs.items()
 # wait as an error, and the next cell compares, if you have one:
 
 # %%
-assert [name for name in needs if not needs[name]] == [
-    "x + 1",
-    "x.sum()",
-    "x.masked_fill(x > 0, 0)",
-]
+free = [name for name in needs if not needs[name]]
+assert free == ["x + 1", "x.sum()", "x.masked_fill(x > 0, 0)"]
 if device.type == "cuda":
     for name, call in calls.items():
         torch.cuda.set_sync_debug_mode("error")
@@ -756,8 +758,8 @@ log.append(("Python", f"reads {target.tolist()}"))
 draw.timeline(log, "Python reads too early, and once more after waiting for the copy.")
 
 # %% [markdown]
-# On a GPU the worker is the device, and the wait is `torch.cuda.synchronize()`, or hidden
-# in `item()` and `cpu()`. The same stage there, if there is one:
+# On a GPU the worker is the device, and the wait is `torch.cuda.synchronize()`, or
+# hidden in `item()` and `cpu()`. The same stage there, if there is one:
 
 # %%
 if device.type == "cuda":
@@ -822,8 +824,8 @@ assert (weight[None] @ data).dtype == layer(data).dtype == torch.float32
 assert complaint(conv, data) is None
 
 # %% [markdown]
-# Data and weights are mostly `float32` and labels `int64`, as the notes say, and
-# `cross_entropy` insists on it: of these integers it takes `int64` and `uint8`.
+# Data and weights are mostly `float32` and labels `int64`, say the notes.
+# `cross_entropy` insists on it: of five integer dtypes it takes two.
 
 # %% tags=["claim:C399"]
 assert layer.weight.dtype == torch.float32 and torch.tensor([1]).dtype == torch.int64
@@ -852,9 +854,9 @@ said = [{"call": name, "message": complaint(call)} for name, call in asked.items
 table(said)
 
 # %% [markdown]
-# Between two devices that compute, the sum says it too; a machine with a GPU checks that
-# here. The cure is always the same: find the tensor that was made without a thought of
-# the device, and make it where the others are.
+# Between two devices that compute, the sum says it too; a machine with a GPU checks
+# that here. The cure is to find the tensor that was made without a thought of the
+# device, and make it where the others are:
 
 # %%
 assert "Expected all tensors to be on the same device" in said[3]["message"]
@@ -864,8 +866,8 @@ fresh = torch.ones(2, 2, device=one.device)
 assert (one + fresh).device == torch.ones_like(one).device == one.device
 
 # %% [markdown]
-# Two rows have no message, which is worse. The sum in place did nothing. The product
-# is a tensor on the CPU that nobody has filled, which shows if torch is told to mark such
+# Two rows have no message, which is worse. The sum in place did nothing. The product is
+# a tensor on the CPU that nobody has filled, which shows if torch is told to mark such
 # memory with NaN:
 
 # %%
@@ -889,8 +891,8 @@ with expect_error(TypeError, "unsupported ScalarType BFloat16"):
 assert (complaint(torch.ones(2).numpy) is None) == (device.type == "cpu")
 
 # %% [markdown]
-# An array could not carry the graph ([204](204_detach_data_clone.ipynb)). The notes cure
-# that with `detach`, "to copy the data". It cures, but nothing is copied:
+# An array could not carry the graph ([204](204_detach_data_clone.ipynb)). The notes
+# cure that with `detach`, "to copy the data". It cures, but nothing is copied:
 
 # %% tags=["claim:C156"]
 array = w.detach().cpu().numpy()
@@ -920,14 +922,15 @@ draw.grid(
 # %% [markdown]
 # ## In practice
 #
-# Set default dtype and device once, in the first lines of a program, never in a library.
-# Use `float32` unless memory or speed asks for less; then prefer `bfloat16`, whose range
-# is that of `float32`, and keep sums and trained weights in `float32`. `float64` is for
-# referees.
+# Set default dtype and device once, in the first lines of a program, never in a
+# library. Use `float32` unless memory or speed asks for less; then prefer `bfloat16`,
+# whose range is that of `float32`, and keep sums and trained weights in `float32`.
+# `float64` is for referees.
 #
-# On a GPU, log a loss every hundred steps and not at each, since `item()` waits. Let the
-# loader pin its batches ([606](606_dataloader.ipynb)), move them with `non_blocking=True`,
-# and synchronize before you stop a clock, or read what was copied to the CPU in this way.
+# On a GPU, log a loss every hundred steps and not at each, since `item()` waits. Let
+# the loader pin its batches ([606](606_dataloader.ipynb)), move them with
+# `non_blocking=True`, and synchronize before you stop a clock, or read what was copied
+# to the CPU in this way.
 
 # %% [markdown]
 # ## Summary
@@ -940,8 +943,8 @@ draw.grid(
 #   `item` and `tolist` hide nothing ([shown](#What-does-printing-hide?)).
 # - The default dtype reaches what makes floats from something else; a device that you
 #   name wins over the default ([shown](#Who-decides-when-you-say-nothing?)).
-# - A call that needs the numbers waits for them ([shown](#What-does-a-move-cost?)). Errors
-#   of dtype and device have many wordings, and some come without one
+# - A call that needs the numbers waits for them ([shown](#What-does-a-move-cost?)).
+#   Errors of dtype and device have many wordings, and some come without one
 #   ([cases](#Where-it-goes-wrong)).
 
 # %% [markdown]
@@ -1037,8 +1040,8 @@ exercise("102.6").check(packed)
 # *write · ●●● · 10 minutes*
 #
 # Make a NumPy array from a tensor: on any device that has numbers, with or without a
-# gradient, of any dtype of the promotion table. `bfloat16` becomes `float32`, others keep
-# their dtype. Writing to the array must not change the tensor.
+# gradient, of any dtype of the promotion table. `bfloat16` becomes `float32`, others
+# keep their dtype. Writing to the array must not change the tensor.
 
 
 # %% tags=["exercise"]
@@ -1052,12 +1055,12 @@ exercise("102.7").check(to_array)
 # %% [markdown]
 # ## Next
 #
-# [103 · Storage and views](103_storage_and_views.ipynb) looks at the memory in which the
-# numbers lie, and at who shares it.
+# [103 · Storage and views](103_storage_and_views.ipynb) looks at the memory in which
+# the numbers lie, and at who shares it.
 #
 # - [Type promotion](https://docs.pytorch.org/docs/stable/tensor_attributes.html):
 #   torch's own account of dtype, device and their rules.
 # - [Numerical accuracy](https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html):
-#   what else makes equal computations differ, TF32 among it.
+#   what else makes equal computations differ.
 # - [CUDA semantics](https://docs.pytorch.org/docs/stable/notes/cuda.html): queues,
 #   synchronization and pinned memory at length.
