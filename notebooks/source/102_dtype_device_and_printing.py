@@ -108,7 +108,7 @@ table(rows)
 
 # %% [markdown]
 # The notes know three groups: three floats, five integers, and `bool`. There are more
-# by now, some of them for storage alone: a `uint16` cannot be added to an `int64`.
+# by now, and not all can do as much: a `uint16` cannot be added to an `int64`.
 
 # %% tags=["claim:C398"]
 newer = [torch.bfloat16, torch.complex64, torch.complex128, torch.float8_e4m3fn]
@@ -708,11 +708,14 @@ table([{"call": name, "needs the numbers": need} for name, need in needs.items()
 # wait as an error, and the next cell compares, if you have one:
 
 # %%
+import warnings
+
 free = [name for name in needs if not needs[name]]
 assert free == ["x + 1", "x.sum()", "x.masked_fill(x > 0, 0)"]
 if device.type == "cuda":
     for name, call in calls.items():
-        torch.cuda.set_sync_debug_mode("error")
+        with warnings.catch_warnings(action="ignore"):  # it calls itself a prototype
+            torch.cuda.set_sync_debug_mode("error")
         waits = complaint(call, x) is not None
         torch.cuda.set_sync_debug_mode("default")
         assert waits == needs[name]
@@ -953,7 +956,7 @@ draw.grid(
 # ### Exercise 102.1 · Five sums
 # *predict · ●○○ · 4 minutes*
 #
-# Let `i8`, `i32`, `f16` and `f32` be tensors of shape `(3,)` of these dtypes, and `s` a
+# Let `i8`, `i32` and `f16` be tensors of shape `(3,)` of these dtypes, and `s` a
 # `float64` tensor of shape `()`. Give the dtypes of `i8 + i32`, `i32 * f16`, `f16 + s`,
 # `i8 * s` and `i32 / 2`, as five names.
 
