@@ -133,8 +133,11 @@ def _validate_decorated(net, x, goal):
             module.training = mode
 
 
-def _visit(answer, net, recording):
+def _visit(answer, house, recording):
     """The loss, and what the caller finds afterwards."""
+    net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
+    net.train(house != "in evaluation mode")
+    net[1].train(house == "in training mode")
     x, goal = torch.arange(6.0).reshape(3, 2), torch.ones(3, 1)
     before, saved = torch.is_grad_enabled(), []
     try:
@@ -152,17 +155,14 @@ def _visit(answer, net, recording):
     return found | {"tensors saved for backward": len(saved)}
 
 
-def _homes():
-    """Networks in several modes, each with recording on and off."""
-
-    def home(training, frozen):
-        net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
-        net.train(training)
-        net[1].train(training and not frozen)
-        return net
-
-    plans = [(True, True, True), (True, False, True), (False, False, True), (True, True, False)]
-    return [(home(training, frozen), recording) for training, frozen, recording in plans]
+def _houses():
+    """In which mode the network is found, and whether recording is on."""
+    return [
+        ("in training mode, its batch norm at rest", True),
+        ("in training mode", True),
+        ("in evaluation mode", True),
+        ("in training mode", False),
+    ]
 
 
 def input_slope(net, x):
@@ -206,6 +206,14 @@ def _slope_asked_of_the_caller(net, x):
     return slope
 
 
+def _slope_left_with_x(net, x):
+    asked = x.requires_grad
+    with torch.enable_grad():
+        net(x.requires_grad_()).sum().backward(inputs=[x])
+    x.requires_grad_(asked)
+    return x.grad.clone()
+
+
 def _slope_to_x_alone(net, x):
     x = x.detach().clone().requires_grad_(True)
     with torch.set_grad_enabled(True):
@@ -221,7 +229,8 @@ def _slope_at_home(answer, net, x, recording):
         return slope
     asks = {name: p.requires_grad for name, p in net.named_parameters()}
     grads = {name: p.grad for name, p in net.named_parameters()}
-    return {"slope": slope, "parameters ask": asks, "their .grad": grads, "x asks": x.requires_grad}
+    found = {"slope": slope, "parameters ask": asks, "their .grad": grads}
+    return found | {"x asks": x.requires_grad, "x.grad": x.grad}
 
 
 def _slopes():
@@ -444,7 +453,7 @@ EXERCISES = [
         name="A guest in the house",
         kind="repair",
         model=validate,
-        cases=_homes,
+        cases=_houses,
         run=_visit,
         right=[_validate_a_copy, _validate_decorated],
         wrong=[
@@ -526,6 +535,11 @@ EXERCISES = [
                 _slope_for_those_that_ask,
                 "An x that does not require grad has no gradient: make a leaf of your own from it.",
                 shows="raised",
+            ),
+            Wrong(
+                _slope_left_with_x,
+                "The slope is right, and the caller finds it in x.grad as well.",
+                shows="x.grad",
             ),
             Wrong(
                 _slope_asked_of_the_caller,

@@ -10,7 +10,7 @@
 # %% [markdown]
 # **You will be able to**
 #
-# - say of five switches what each turns off, and what its results are good for later;
+# - say of four switches what each turns off, and what its results are good for later;
 # - measure the memory that a switch spares;
 # - tell where recording is on: nested, decorated, in a generator, in another thread;
 # - draw which gradients pass a half-frozen network, and keep frozen layers where they
@@ -204,8 +204,8 @@ with torch.no_grad():
 
 # %% [markdown]
 # Both behave as in training. About half of the ones are gone, and the running
-# statistics (滑动统计量) have moved a tenth of the way to the mean of the batch. Layers ask
-# for their own flag, `training`, and that is what `eval()` sets:
+# statistics (滑动统计量) have moved a tenth of the way to the mean of the batch. These
+# layers ask for their own flag, `training`, and that is what `eval()` sets:
 
 # %%
 assert 300 < (dropped == 0).sum() < 700 and drop.training
@@ -214,7 +214,7 @@ assert drop.eval()(torch.ones(1000)).tolist() == [1] * 1000 and not drop.trainin
 
 # %% [markdown]
 # Let us put five ways side by side: as usual, `eval()`, frozen (冻结) weights, which do
-# not require grad, `no_grad`, and `inference_mode`, its younger relative. Each runs a
+# not require grad, `no_grad`, and its relative `inference_mode`. Each runs a
 # small network and takes a view of a leaf `w`:
 
 
@@ -270,11 +270,16 @@ def trial(way):
 # %% tags=["predict"]
 ways = ["as usual", "eval()", "frozen", "no_grad", "inference_mode"]
 trials = {way: trial(way) for way in ways}
-table([{"": q} | {way: trials[way][q] for way in ways} for q in trials["as usual"]])
+table(
+    [
+        {"afterwards": q} | {way: trials[way][q] for way in ways}
+        for q in trials["as usual"]
+    ]
+)
 
 # %% [markdown]
-# `eval()` and `no_grad` have nothing in common: one changes layers, the other
-# recording. A validation needs both.
+# `eval()` and `no_grad` share no row: one changes layers, the other recording. A
+# validation needs both.
 
 # %%
 changed = {
@@ -379,6 +384,13 @@ assert loss_of(net, x, True).requires_grad and not loss_of(net, x, False).requir
 torch.set_grad_enabled(False)
 assert not torch.is_grad_enabled()
 torch.set_grad_enabled(True)
+
+# %% [markdown]
+# It takes no other truth than a bool:
+
+# %%
+with expect_error(TypeError, "must be bool, not int"):
+    torch.set_grad_enabled(0)
 
 # %% [markdown]
 # `no_grad` on a line of its own, however, is an object that nobody enters:
@@ -534,7 +546,7 @@ for y, (plan, row) in enumerate(walks.items()):
     axes.text(4.3, -y, f"{row['bytes kept']:,} bytes", va="center", size=8)
     said.append(f"{plan}: met {row['results met']}, {row['weights with .grad']} green.")
 axes.set(xlim=(-2, 5.1), ylim=(-4.5, 0.5))
-told = "Orange: gradients on their way back. Green: weights that got one."
+told = "Gradients go back along the arrows, and in green blocks the weights got one."
 show(figure, told, " ".join(said))
 
 # %% [markdown]
@@ -549,8 +561,8 @@ chain[2:].requires_grad_(False)
 assert (all_train, kept(lambda: chain(x), chain)[1]) == (80_000, 40_000)
 
 # %% [markdown]
-# On a small scale the graph itself shows it. `y` is computed twice from two weights,
-# `u` in front and `v` behind; one time `u` is frozen, the other time `v`:
+# On a small scale the graph itself shows it. One number is computed twice from two
+# weights, `u` in front and `v` behind, and named after the one that is frozen:
 
 
 # %%
@@ -567,9 +579,9 @@ told = "With `v` frozen, gradients pass its product; with `u` frozen, all ends a
 draw.graph(one[1], other[1], caption=told, names=names, gradients=True)
 
 # %% [markdown]
-# So is freezing in front the same as `no_grad` in front? Only as long as the input does
-# not ask. Suppose that we look for the gradient of an image in a network which
-# is not to be trained. **Predict** who finds it:
+# So is freezing in front the same as `no_grad` in front? In the table it is. Now let
+# the input ask, as it does if we look for the gradient of an image, and train nothing.
+# **Predict** whether it is found with all blocks frozen, and with all off the record:
 
 # %% tags=["predict"]
 everything = (0, 1, 2, 3)
@@ -663,12 +675,11 @@ again = changed_by_a_step(model)
 assert at_rest == ["fc.weight", "fc.bias"] and again == changed
 
 # %% [markdown]
-# Freeze both, then, and set the body to `eval()` after each `train()`.
+# So set the body to `eval()` after each `train()`.
 #
-# The optimizer is the second one who moves frozen weights. The notes' optimizer cannot;
-# it knows `fc` alone. But layers are often frozen in the middle of a training, when the
-# optimizer already has them. Here is a weight with slope 1 that is frozen after four
-# steps:
+# The second who moves what is frozen is the optimizer. The notes' optimizer cannot; it
+# knows `fc` alone. But layers may be frozen in the middle of a training, when an
+# optimizer already has them. Here is a weight with slope 1, frozen after four steps:
 
 
 # %%
@@ -691,27 +702,27 @@ def path_of(clear, **options):
 # follow its gradient. **Predict** which of the four paths are level after step 4:
 
 # %% tags=["predict"]
-to_zero = {"momentum": 0.9}, {"weight_decay": 0.5}
+zeros = {"set_to_none": False}
 paths = {
     "to None": path_of(lambda p, o: o.zero_grad(), momentum=0.9, weight_decay=0.5),
-    "to 0, momentum": path_of(lambda p, o: o.zero_grad(False), momentum=0.9),
-    "to 0, weight decay": path_of(lambda p, o: o.zero_grad(False), weight_decay=0.5),
+    "to 0, momentum": path_of(lambda p, o: o.zero_grad(**zeros), momentum=0.9),
+    "to 0, weight decay": path_of(lambda p, o: o.zero_grad(**zeros), weight_decay=0.5),
     "not cleared": path_of(lambda p, o: o.zero_grad() if p.requires_grad else None),
 }
 {name: len({f"{value:.4g}" for value in path[4:]}) == 1 for name, path in paths.items()}
 
 # %%
-figure, axes = canvas(6, 2.6)
+figure, axes = canvas(7, 2.6)
 for (name, path), style in zip(paths.items(), "o^sd", strict=True):
     axes.plot(path, style + "-", ms=4, label=name)
 axes.axvline(4, color="#8a8a8a", ls=":")
 axes.set(xlabel="steps", ylabel="weight, frozen after step 4")
-axes.legend(loc="upper right")
-told = "A frozen weight moves on unless its gradient is `None`."
+axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+told = "Here the frozen weight rests only if its gradient is `None`."
 show(figure, told, "Four paths; after step 4 one is level, the others go on falling.")
 
 # %% [markdown]
-# One. SGD does not ask `requires_grad`; it looks at `.grad`, and passes over
+# The first. SGD does not ask `requires_grad`; it looks at `.grad`, and passes over
 # `None` alone (201). A zero is taken for a gradient, on which momentum and decay act,
 # and a stale gradient is followed again and again.
 
@@ -775,9 +786,9 @@ for program in programs:
 table(rows)
 
 # %% [markdown]
-# No weight asks: all are frozen. Weights ask and `out` does not: recording was off
-# while it was computed. `out` asks and the loss does not: look between the two, for
-# `detach`, a Python number, or an operation that gives whole numbers or bools.
+# No weight asks: all are frozen. Weights ask and `out` does not: look at how `out` was
+# computed, here off the record. `out` asks and the loss does not: look between the two,
+# for `detach`, a Python number, or an operation that gives whole numbers or bools.
 
 # %%
 asked = [[row["a weight asks"], row["out asks"], row["loss asks"]] for row in rows]
@@ -785,14 +796,14 @@ assert asked[:2] == [[True, False, False], [False, False, False]]
 assert asked[2:] == [[True, True, False]] * 5
 
 # %% [markdown]
-# The cures, in that order: compute the loss outside the block, thaw what shall learn,
-# compute with tensors up to the loss, and take a smooth function where a number was
-# picked:
+# The cures, in that order: compute the loss outside of the block, thaw what shall
+# learn, compute with tensors up to the loss, and take smooth functions for choices:
 
 # %%
 cures = [
     "out = net(x); loss = out.mean()",
-    "net.weight.requires_grad_(False); out = net(x); loss = out.mean()",
+    "net.requires_grad_(False); net.bias.requires_grad_(); "
+    "out = net(x); loss = out.mean()",
     "out = net(x); loss = out.softmax(1)[:, 0].mean()",
     "out = net(x); loss = out.sigmoid().mean()",
 ]
@@ -831,7 +842,7 @@ assert torch.is_grad_enabled()
 # %% [markdown]
 # At `yield`, the `with` is not left, so the body of your loop runs inside it. After the
 # loop all is well again, which makes the search no easier. Decorate the generator
-# instead, and each turn of the loop is recorded:
+# instead:
 
 
 # %%
@@ -845,7 +856,7 @@ assert all(net(batch).mean().requires_grad for batch in quiet_batches())
 
 # %% [markdown]
 # **A slice is taken under `no_grad`.** The last rows of our table, as a silent mistake.
-# `head` requires grad, is a leaf, and a walk arrives; the symptom is that nobody gets
+# `head` requires grad, is a leaf, and `backward` runs; the symptom is that nobody gets
 # anything:
 
 # %%
@@ -858,10 +869,19 @@ assert head.requires_grad and head.is_leaf and loss.requires_grad
 assert head.grad is None and w.grad is None
 
 # %% [markdown]
-# `head` answers for `w`, whose view it is, but the node that leads there was not
-# recorded. Slice where recording is on:
+# No way leads from the product to `head` or `w`. What `head` says about grad, it only
+# repeats after `w`, whose view it is:
 
 # %%
+assert (head * 3).grad_fn.next_functions[0][0] is None
+w.requires_grad_(False)
+assert not head.requires_grad
+
+# %% [markdown]
+# Slice where recording is on:
+
+# %%
+w.requires_grad_()
 (w[:2] * 3).sum().backward()
 assert w.grad.tolist() == [3, 3, 0, 0]
 
@@ -892,7 +912,7 @@ assert not any(p.requires_grad for p in net.parameters())
 # %% [markdown]
 # ## Summary
 #
-# - `no_grad` saves what nodes would save, `eval()` none of it
+# - `no_grad` saves what nodes would save, of which `eval()` spared nothing here
 #   ([measured](#What-does-switching-off-save?)).
 # - `eval()` changes layers, `no_grad` recording; results of `inference_mode` count no
 #   versions and are refused where a node must save them ([side by
@@ -912,14 +932,19 @@ assert not any(p.requires_grad for p in net.parameters())
 # ### Exercise 206.1 · Who says yes?
 # *predict · ●○○ · 4 minutes*
 #
-# With `w = torch.ones(2, requires_grad=True)` and `layer = nn.Linear(2,
-# 2).requires_grad_(False)`, which of these require grad? Give their letters.
+# ```python
+# w = torch.ones(2, requires_grad=True)
+# layer = nn.Linear(2, 2).requires_grad_(False)
+# with torch.no_grad():
+#     a, b = w * 2, torch.ones(2, requires_grad=True)
+#     with torch.enable_grad():
+#         c = w * 2
+# with torch.inference_mode(), torch.enable_grad():
+#     d = w * 2
+# e, f, g = layer(torch.ones(2)), layer(w), a + w
+# ```
 #
-# **a** `w * 2`, computed under `no_grad` **b** `torch.ones(2, requires_grad=True)`,
-# made under `no_grad` **c** `w * 2`, under `enable_grad` within `no_grad` **d** `w *
-# 2`, under `enable_grad` within `inference_mode` **e** `layer(torch.ones(2))` **f**
-# `layer(w)` **g** `a + w`, where **a** is the first of these, computed with recording
-# on
+# Which of a to g require grad? Give their letters.
 
 # %% tags=["exercise"]
 answer = ...  # TODO: a list of letters, such as ["a", "b"]
@@ -1034,7 +1059,6 @@ exercise("206.6").check(Frozen)
 #
 # - [Locally disabling gradient
 #   computation](https://docs.pytorch.org/docs/stable/notes/autograd.html#locally-disabling-gradient-computation):
-#   torch's own comparison of the modes.
-# -
+#   torch's own comparison of the modes. -
 #   [torch.inference_mode](https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html):
 #   what it promises.
