@@ -151,48 +151,50 @@ assert shares_storage(d, d[one]) and not shares_storage(d, d[one[None]])
 d[one].shape, d[one[None]].shape
 
 # %% [markdown]
-# Copies are harmless as long as you read. Now write. **Predict** what becomes of `a`:
+# Reading, you may not mind a copy. Writing, you do. Here are three writes, one after the
+# other. **Predict** the numbers at the end:
 
 # %% tags=["predict"]
 a = torch.arange(6)
-a[a > 2][1:] = -1
+a[2:][1:] = -1
+a[[0, 1]][1] = 70
+a[a == 0] += 50
 a.tolist()
 
 # %% [markdown]
-# Nothing. To see why, write the brackets as the calls that Python makes of them. The
-# last pair of brackets before `=` is a `__setitem__`; each pair before that is a
-# `__getitem__`:
+# The first and the third arrive, the second is lost. To see why, write the brackets as
+# the calls that Python makes of them. The last pair before `=` is a `__setitem__`; each
+# pair before that is a `__getitem__`:
 
 # %%
-chained, direct = torch.arange(6), torch.arange(6)
-chained.__getitem__(chained > 2).__setitem__(slice(1, None), -1)  # [mask][1:] = -1
-direct.__setitem__(direct > 2, -1)  # [mask] = -1
-assert a.equal(chained) and chained.equal(torch.arange(6))
-direct.tolist()
+assert a.tolist() == [50, 1, 2, -1, -1, -1]
+chained = torch.arange(6)
+chained.__getitem__([0, 1]).__setitem__(1, 70)  # [[0, 1]][1] = 70
+assert chained.equal(torch.arange(6))
+chained.__setitem__([0, 1], 70)  # [[0, 1]] = 70
+chained.tolist()
 
 # %% [markdown]
-# So the chain writes into a copy that nobody keeps. Chained slices are safe, since each
-# step is a view. And `+=` behind one pair of brackets works: Python gets, adds, and sets
-# again.
+# So the lost write went into a copy that nobody keeps. Two slices in a row are two views.
+# And `+=` behind one pair of brackets gets, adds, and sets again. Give the copy a
+# name, and the set does not happen:
+
+# %%
+picked = a[a < 0]
+picked += 1000
+assert picked.tolist() == [999] * 3 and a.tolist() == [50, 1, 2, -1, -1, -1]
+
+# %% [markdown]
+# Back to the first lines of this chapter. To write into a part of what a mask picks, use
+# the mask on the places, and then write with one pair of brackets:
 
 # %%
 b = torch.arange(6)
-b[2:][1:] = -1
-assert b.tolist() == [0, 1, 2, -1, -1, -1]
-b[b < 0] += 100
-picked = b[b > 2]
-picked += 1000
-b.tolist()
-
-# %% [markdown]
-# Only `picked`, a copy, saw the last line. To write into a part of what a mask picks,
-# use the mask on the places, and write with one pair of brackets:
-
-# %%
-assert b.tolist() == [0, 1, 2, 99, 99, 99] and picked.tolist() == [1099] * 3
-places = torch.arange(6)[a > 2]
-a[places[1:]] = -1
-assert a.tolist() == [0, 1, 2, 3, -1, -1]
+b[b > 2][1:] = -1
+assert b.equal(torch.arange(6))
+places = torch.arange(6)[b > 2]
+b[places[1:]] = -1
+assert b.tolist() == [0, 1, 2, 3, -1, -1]
 
 # %% [markdown]
 # **Rule.** Reading by list, index tensor or mask copies. A write reaches the tensor if
@@ -301,12 +303,14 @@ for i, j in itertools.combinations(range(4), 2):
 
 # %%
 torch_says = cube[0, :, [1, 3]].shape
-numpy_says = cube.cpu().numpy()[0, :, [1, 3]].shape
-assert torch_says == cube[0][:, [1, 3]].shape == (3, 2) and numpy_says == (2, 3)
+array = cube.cpu().numpy()
+numpy_says = array[0, :, [1, 3]].shape
+assert torch_says == (3, 2) and numpy_says == array[[0], :, [1, 3]].shape == (2, 3)
+assert cube[0][:, [1, 3]].shape == array[0][:, [1, 3]].shape == (3, 2)
 tuple(torch_says), numpy_says
 
 # %% [markdown]
-# Whoever writes `cube[0][:, [1, 3]]` is understood by both.
+# As the last assertion says, two pairs of brackets leave no doubt.
 
 # %% [markdown]
 # ## What does a mask keep?
@@ -330,7 +334,7 @@ assert t.masked_select(t.gt(5)).tolist() == t[~mask].tolist() == [7, 8]
 assert not hasattr(torch, "mask_select")
 
 # %% [markdown]
-# The result has one dimension, since the marked elements fill no rectangle. Must the
+# The result has one dimension, for what a mask marks need not be a rectangle. Must the
 # mask have the shape of the input, as another note says? `masked_select` broadcasts.
 # Brackets do not: there the mask stands for as many dimensions as it has, from where it
 # stands.
@@ -338,12 +342,15 @@ assert not hasattr(torch, "mask_select")
 # %% tags=["claim:C427"]
 ends = torch.tensor([True, False, True])
 assert t.masked_select(ends).tolist() == [4, 0, 5, 1, 2, 8]
+assert t.masked_select(ends[:, None]).equal(t[ends].flatten())
 assert t[ends].equal(t[[0, 2]]) and t[:, ends].equal(t[:, [0, 2]])
 assert cube[cube[..., 0] > 4].shape == (4, 4)
+with expect_error(IndexError, "The shape of the mask [3, 1] at index 1 does not match"):
+    t[ends[:, None]]
 
 # %% [markdown]
-# In the last line the mask has two dimensions. It stands for the first two of `cube`, and
-# its four true places are four rows. One mask, three readings:
+# The mask for `cube` has two dimensions. It stands for the first two of three, and its
+# four true places are four rows. Of `ends`, here are three readings:
 
 # %%
 by_row, by_column = ends[:, None].expand(3, 3), ends.expand(3, 3)
@@ -362,7 +369,7 @@ draw.grid(
 )
 
 # %% [markdown]
-# One note asks for a `ByteTensor`, the mask of years ago. Today a mask is Boolean.
+# One note asks for a `ByteTensor`. Today a mask is Boolean.
 # Brackets still understand bytes, with a warning; `masked_select` refuses:
 
 # %% tags=["claim:C107"]
@@ -381,7 +388,8 @@ with expect_error(RuntimeError, "expected BoolTensor for mask"):
 # %% tags=["claim:C108"]
 big = t > 5
 assert not hasattr(torch, "non_zero") and torch.nonzero(big).shape == (2, 2)
-assert t[big.nonzero(as_tuple=True)].equal(t[big])
+for y in (t, d, cube):
+    assert y[(y > 5).nonzero(as_tuple=True)].equal(y[y > 5])
 big.nonzero().tolist()
 
 # %% [markdown]
@@ -517,6 +525,8 @@ best = scores.argmax(1, keepdim=True)
 assert scores.take_along_dim(best, 1).equal(scores.amax(1, keepdim=True))
 with expect_error(RuntimeError, "same number of dimensions as input tensor"):
     scores.gather(1, labels)
+with expect_error(RuntimeError, "should have the same number of dimensions"):
+    scores.take_along_dim(labels, 1)
 
 # %% [markdown]
 # ## What if a place is named twice?
@@ -538,9 +548,8 @@ counts.tolist()
 # %%
 visits = torch.ones(3, dtype=torch.int64)
 zeros = torch.zeros(4, dtype=torch.int64)
-assert counts.tolist() == [1, 0, 1, 0] and zeros.index_put((doors,), visits).equal(
-    counts
-)
+assert counts.tolist() == [1, 0, 1, 0]
+assert zeros.index_put((doors,), visits).equal(counts)
 total = zeros.index_put((doors,), visits, accumulate=True)
 assert total.tolist() == [2, 0, 1, 0]
 told = "With `accumulate=True` both arrows into door 0 count."
@@ -551,9 +560,9 @@ draw.moves(visits, total, put=doors, titles=["visits", "total"], caption=told)
 # well, and agree:
 
 # %%
-assert (
-    torch.zeros_like(zeros).index_put_((doors,), visits, accumulate=True).equal(total)
-)
+again = zeros.clone()
+assert again.index_put_((doors,), visits, accumulate=True) is again
+assert again.equal(total)
 assert zeros.index_add(0, doors, visits).equal(total)
 assert zeros.scatter_add(0, doors, visits).equal(total)
 assert doors.bincount(minlength=4).equal(total)
@@ -619,13 +628,16 @@ wrong.tolist(), own.tolist()
 v = torch.tensor([0.0, 4.0], requires_grad=True)
 assert torch.where(v > 0, v.sqrt(), 0).tolist() == [0, 2]
 torch.where(v > 0, v.sqrt(), 0).sum().backward()
-assert v.grad[0].isnan() and v.grad[1] == 0.25
-assert torch.autograd.grad(v.sqrt().sum(), v)[0][0].isinf()
+for risky in (torch.sqrt, torch.log, torch.reciprocal):
+    (chosen,) = torch.autograd.grad(torch.where(v > 0, risky(v), 0).sum(), v)
+    (slope,) = torch.autograd.grad(risky(v).sum(), v)
+    assert chosen[0].isnan() and slope[0].isinf() and chosen[1] == slope[1]
 v.grad.tolist()
 
 # %% [markdown]
-# At 0 that slope is infinite, and zero times infinity is not a number. The cure is to
-# keep the bad value out of the root, by another `where` before it or by a mask:
+# At 0 that slope is infinite, and zero times infinity is not a number. Logarithm and
+# quotient do the same. The cure is to keep the bad value out of the root, by another
+# `where` before it or by a mask:
 
 # %%
 safe = torch.where(v > 0, v, 1.0)
@@ -642,13 +654,22 @@ with expect_error(IndexError, "index 4 is out of bounds for dimension 0 with siz
     on_cpu[:, [4]]
 with expect_error(IndexError, "index 4 is out of bounds for dimension 1 with size 4"):
     cube.cpu()[[0], :, [4]]
-with expect_error(RuntimeError, "index 4 is out of bounds for dimension 1 with size 4"):
-    on_cpu.gather(1, torch.tensor([[4]], device="cpu"))
 
 # %% [markdown]
 # Dimension 0 of the matrix has three rows and is innocent: for brackets the message
-# counts the lists, not the dimensions. `gather` counts the dimensions. The size is right
-# in all three. A check of your own, before the index is used, costs one line:
+# counts the lists, not the dimensions. The size is right in both. `gather` counts the
+# dimensions, and refuses negative indices, which brackets count from the end:
+
+# %%
+last = torch.tensor([[-1]], device="cpu")
+with expect_error(
+    RuntimeError, "index -1 is out of bounds for dimension 1 with size 4"
+):
+    on_cpu.gather(1, last)
+assert on_cpu[0, last].tolist() == [[3]]
+
+# %% [markdown]
+# A check of your own, before the index is used, costs one line:
 
 # %%
 wanted = torch.tensor([1, 4])
