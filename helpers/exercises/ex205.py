@@ -308,6 +308,18 @@ def _frugal_always_float(f, x):
     return torch.autograd.grad(y, x)[0]
 
 
+def _frugal_as_the_input(f, x):
+    def pack(t):
+        return t.half() if t.is_floating_point() else t
+
+    def unpack(t):
+        return t.to(x.dtype) if t.is_floating_point() else t
+
+    with saved_tensors_hooks(pack, unpack):
+        y = f(x).sum()
+    return torch.autograd.grad(y, x)[0]
+
+
 def _not_frugal(f, x):
     return torch.autograd.grad(f(x).sum(), x)[0]
 
@@ -338,12 +350,18 @@ def _product_of_rows(x):
     return x.tanh() @ x.t()
 
 
+def _product_in_float64(x):
+    y = x.double()
+    return (y.tanh() @ y.t()).to(x.dtype)
+
+
 def _frugal_cases():
     return [
         (_sines, torch.linspace(0.1, 2.7, 5, requires_grad=True)),
         (_product_of_rows, torch.linspace(-1.3, 1.1, 6).reshape(2, 3).requires_grad_()),
         (_sines, torch.linspace(0.1, 1.7, 4, dtype=torch.float64, requires_grad=True)),
         (_product_of_rows, torch.linspace(-1.3, 1.1, 4).double().view(2, 2).requires_grad_()),
+        (_product_in_float64, torch.linspace(-1.3, 1.1, 4).view(2, 2).requires_grad_()),
         # In float16, 2,049 becomes 2,048, which is still an index; 2,051 would become 2,052.
         (_sorted_product, torch.arange(2051.0, requires_grad=True)),
     ]
@@ -510,6 +528,10 @@ EXERCISES = [
             Wrong(
                 _frugal_always_float,
                 "A tensor of float64 must come back as float64: let pack return its dtype, too.",
+            ),
+            Wrong(
+                _frugal_as_the_input,
+                "f may change the dtype on its way: x.dtype does not tell what a tensor had.",
             ),
             Wrong(
                 _not_frugal,
