@@ -61,6 +61,11 @@ def _down_the_columns(scores):
     return scores - scores.logsumexp(0, keepdim=True)
 
 
+def _one_maximum_for_all(scores):
+    shifted = scores - scores.max()
+    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+
+
 def _softmax_then_log(scores):
     return scores.softmax(-1).log()
 
@@ -123,6 +128,10 @@ def _with_the_inverse(A, b):
     return torch.einsum("ni,nij,nj->n", b, torch.linalg.inv(A), b)
 
 
+def _with_the_inverse_first(A, b):
+    return (b * (torch.linalg.inv(A) @ b.unsqueeze(-1)).squeeze(-1)).sum(-1)
+
+
 def _without_the_inverse(A, b):
     return torch.einsum("ni,nij,nj->n", b, A, b)
 
@@ -143,7 +152,7 @@ def _notorious(size):
 def _systems():
     small = torch.tensor([[[2.0, 1.0], [1.0, 3.0]], [[1.0, 0.0], [4.0, 2.0]]])
     three = torch.arange(27.0).reshape(3, 3, 3) + 40 * torch.eye(3)
-    hard = torch.stack([_notorious(10), torch.eye(10, dtype=torch.float64)])
+    hard = torch.stack([_notorious(11), torch.eye(11, dtype=torch.float64)])
     return [
         (small, torch.tensor([[5.0, 10.0], [1.0, 2.0]])),
         (three, torch.arange(9.0).reshape(3, 3)),
@@ -222,7 +231,9 @@ EXERCISES = [
         tolerance=1e-4,
         wrong=[
             Wrong(88, "That is where a float32 ends."),
-            Wrong(710, "One too far: the sum of two is twice as large."),
+            Wrong(
+                710, "One too far: the exponential of 710 is above 1.8e308, where a float64 ends."
+            ),
             Wrong(
                 lambda answer: answer > 1000,
                 "Try a = 1000 first: is the result finite?",
@@ -271,6 +282,12 @@ EXERCISES = [
                 "beside its scores.",
             ),
             Wrong(_down_the_columns, "The last dimension is -1.", shows="values"),
+            Wrong(
+                _one_maximum_for_all,
+                "The largest of all scores is taken out, but a row far below it still ends at 0: "
+                "each row needs its own.",
+                shows="values",
+            ),
             Wrong(
                 _softmax_then_log,
                 "A small probability is rounded to 0 before its logarithm is taken.",
@@ -333,6 +350,11 @@ EXERCISES = [
             Wrong(
                 _with_the_inverse,
                 "Right on paper. With the notorious matrix the inverse loses the digits: solve.",
+                shows="values",
+            ),
+            Wrong(
+                _with_the_inverse_first,
+                "The way is right on paper, but the inverse has lost digits; solve needs none.",
                 shows="values",
             ),
             Wrong(_without_the_inverse, "This multiplies by A; solve divides by it."),
