@@ -197,8 +197,9 @@ b[places[1:]] = -1
 assert b.tolist() == [0, 1, 2, 3, -1, -1]
 
 # %% [markdown]
-# **Rule.** Reading by list, index tensor or mask copies. A write reaches the tensor if
-# everything before the last pair of brackets is a view of it.
+# **Rule.** Reading by list, mask or index tensor (of one dimension or more) copies. A
+# write reaches the tensor if everything before the last pair of brackets is a view of
+# it.
 
 # %% [markdown]
 # ## What do several lists pick?
@@ -270,7 +271,8 @@ draw.moves(d, [pairs, block], taken=[pairs, block], titles=names, caption=told)
 # stands *between* the lists? **Predict** the two shapes:
 
 # %% tags=["predict"]
-together, apart = cube[:, [0, 2], [1, 3]], cube[[0, 1], :, [1, 3]]
+together = cube[:, [0, 1, 2, 2], [3, 3, 1, 0]]
+apart = cube[[0, 1], :, [1, 3]]
 together.shape, apart.shape
 
 # %% [markdown]
@@ -279,7 +281,7 @@ together.shape, apart.shape
 # as rows:
 
 # %%
-assert together.tolist() == [[1, 11], [13, 23]] and apart.shape == (2, 3)
+assert together.tolist() == [[3, 7, 9, 8], [15, 19, 21, 20]] and apart.shape == (2, 3)
 marks = torch.zeros_like(cube, dtype=torch.bool)
 marks[[0, 1], :, [1, 3]] = True
 told = "Lists on both sides of a slice: each picked column becomes a row."
