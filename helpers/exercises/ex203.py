@@ -70,6 +70,12 @@ def _penalty_of_the_mean(f, x):
     return (slope**2).sum(dim=1).mean()
 
 
+def _penalty_by_backward(f, x):
+    x = x.detach().requires_grad_()
+    f(x).sum().backward(create_graph=True)
+    return (x.grad**2).sum(dim=1).mean()
+
+
 def _penalty_by_norm(f, x):
     x = x.detach().requires_grad_()
     (slope,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
@@ -214,6 +220,14 @@ def _taylor_without_an_if(f, at, n):
     return torch.stack(found)
 
 
+def _taylor_by_orders(f, at, n):
+    x = at.clone().requires_grad_()
+    found = [f(x)]
+    for _ in range(n - 1):
+        found += torch.autograd.grad(found[-1].sum(), x, create_graph=True)
+    return torch.stack([y.detach() / math.factorial(k) for k, y in enumerate(found)])
+
+
 def _taylor_retained(f, at, n):
     x = at.clone().requires_grad_()
     order, found = f(x), []
@@ -290,7 +304,7 @@ EXERCISES = [
             "Write down each slope. Does x stand in it?",
             "A detached x is a number like 5.",
         ],
-        explanation="A slope has a graph if it was computed from an x that is not detached.",
+        explanation="Here a slope has a graph if it was computed from an x that is not detached.",
     ),
     Exercise(
         id="203.3",
@@ -307,7 +321,7 @@ EXERCISES = [
         wrong=[
             Wrong(
                 _penalty_as_given,
-                "The slope was computed without notes (retain_graph takes none, either), so the "
+                "The slope was not recorded (retain_graph does not record it, either), so the "
                 "penalty is a constant.",
                 shows="None",
             ),
@@ -324,6 +338,12 @@ EXERCISES = [
             Wrong(
                 _penalty_of_the_mean,
                 "The mean of f divides each row's slope by the batch size: sum f instead.",
+                shows="values",
+            ),
+            Wrong(
+                _penalty_by_backward,
+                "backward serves every leaf, so the slope of f itself has come into the .grad "
+                "of the weights. autograd.grad adds nothing there.",
                 shows="values",
             ),
         ],
@@ -434,6 +454,12 @@ EXERCISES = [
                 _taylor_without_an_if,
                 "A polynomial's derivatives end in a constant, which has no graph: torch.func "
                 "gives 0 from there on.",
+                shows="does not require grad",
+            ),
+            Wrong(
+                _taylor_by_orders,
+                "The third derivative of a cube is constant and has no graph: torch.func gives "
+                "0 from the next one on.",
                 shows="does not require grad",
             ),
             Wrong(

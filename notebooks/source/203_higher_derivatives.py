@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 203 · Higher derivatives
 #
-# Torch returns a slope as a number. Ask for the slope of that number, and it answers that
-# there is none. Yet there are losses made of slopes, and step lengths that depend on
-# curvature. When does torch keep notes on its own differentiating, what do they cost, and
-# who would notice if the result were wrong?
+# Torch returns a slope as a number. Ask for the slope of that number, and it answers
+# that there is none. Yet there are losses made of slopes, and step lengths that depend
+# on curvature. When does torch record its own differentiating, what does the record
+# cost, and who would notice if the result were wrong?
 
 # %% [markdown]
 # **You will be able to**
@@ -27,7 +27,8 @@ import torch
 from helpers import draw, exercise, expect_error, expect_warning, pick_device, table
 
 torch.set_default_device(pick_device())
-warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")  # torch's own use
+# While torch loads its forward mode, it warns of something old that it uses itself:
+warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
 
 # %% [markdown]
 # ## Can a gradient have a gradient?
@@ -45,8 +46,8 @@ z = x * x * y
 
 # %% [markdown]
 # One number, twice; only the second knows where it came from. `retain_graph` keeps what
-# was recorded while `z` was computed. `create_graph` keeps that as well, and records the
-# walk itself. The notes say that second derivatives need it, and they do:
+# was recorded while `z` was computed. `create_graph` keeps that as well, and records
+# the walk itself. The notes say that a second walk needs it, and it does:
 
 # %% tags=["claim:C268"]
 assert retained == created == 12 and not retained.requires_grad
@@ -56,8 +57,8 @@ with expect_error(RuntimeError, "does not have a grad_fn"):
 assert second == 6 and torch.autograd.grad(z, x)[0] == 12
 
 # %% [markdown]
-# What was recorded can be drawn. `z` has two multiplications behind it. Its
-# slope has others, made by applying their rules:
+# What was recorded can be drawn. Behind `z` are two multiplications, behind its slope
+# others, made by their rules:
 
 # %%
 told = "The graph of a slope: `x * x` led to `x` twice, so two products are added."
@@ -81,7 +82,7 @@ assert last[0].tolist() == [2] and last[0].grad_fn is None
 
 # %%
 def orders(f, x, n):
-    """f and its first n derivatives at each element of x."""
+    """f and its first n derivatives at each x; f must work element by element."""
     x = x.detach().requires_grad_()
     found = [f(x)]
     for _ in range(n):
@@ -118,8 +119,9 @@ counts
 
 # %% [markdown]
 # `exp` is its own derivative, and torch's rule for it uses that. `sin` comes round
-# again after four. But $1 - \tanh^2$ has more terms with each order, and from the
-# second on the graph more than doubles every time:
+# again after four. But the second derivative of `tanh` is a product, $-2\tanh\tanh'$,
+# whose slope has two terms, and so on: from here the graph more than doubles every
+# time:
 
 # %%
 from itertools import pairwise
@@ -182,21 +184,20 @@ assert x.grad == 6 and y.grad == 2 * 5 != 5**2
 # %% [markdown]
 # It is the mixed derivative, in $x$ and then in $y$.
 #
-# Second way: `backward` with notes, then `grad` of `x.grad`. It works, and torch
-# protests. (The first line lets it protest again when you run the cell again; the last
-# one silences it for the rest of the chapter.)
+# Second way: `backward`, recorded, then `grad` of `x.grad`. It works, and torch
+# protests:
 
 # %% tags=["claim:C271"]
-torch.set_warn_always(True)
+torch.set_warn_always(True)  # so that it also warns when you run this cell again
 x, y, z = fresh()
 with expect_warning(UserWarning, "reference cycle"):
     z.backward(create_graph=True)
 assert x.grad == 12 and torch.autograd.grad(x.grad, x)[0] == 6
-warnings.filterwarnings("ignore", "Using backward")
+warnings.filterwarnings("ignore", "Using backward")  # once seen is enough
 
 # %% [markdown]
-# A cycle, because `x` holds `x.grad`, whose graph holds `x`. Who lets go first? This
-# drops every name, runs Python's garbage collector, and looks whether `x` still exists:
+# A cycle, because `x` holds `x.grad`, whose graph holds `x`. This drops every name,
+# runs Python's garbage collector, and looks whether `x` still exists:
 
 # %%
 import gc
@@ -228,7 +229,7 @@ kept["backward, then x.grad = None"] = survives(cut)
 kept
 
 # %% [markdown]
-# The warning means it. `backward` leaks unless you set `x.grad = None` while you still
+# The warning means it. Here `backward` leaks, unless you cut the cycle while you still
 # can; `grad` has nothing to leak.
 
 # %%
@@ -272,13 +273,13 @@ assert list(ends.values()) == [18, 6, 0] and twice(unrecorded) == 6
 # %% tags=["claim:C272"]
 x, y, z = fresh()
 z.backward(create_graph=True)
+x.grad.data.zero_()
 x.grad.backward()
-assert x.grad == 18 and x.grad.grad_fn.name().endswith("CopyBackwards")
+assert x.grad == 6 and x.grad.grad_fn.name().endswith("CopyBackwards")
 
 # %% [markdown]
-# The name in the last line is in the notes as well. But there the three ways stand one
-# below the other, after a single forward. **Predict** `x.grad` after the first, and after
-# the `backward` of the second:
+# In the notes the three ways stand one below the other, after a single forward.
+# **Predict** `x.grad` after the first, and after the `backward` of the second:
 
 # %% tags=["predict"]
 x, y, z = fresh()
@@ -323,8 +324,8 @@ assert x.grad == 6 + 6
 # ## Who checks the derivative?
 #
 # A referee must not use the rules of the player. Finite differences (有限差分) need only
-# values: step forwards, step backwards, divide. Our test case has only
-# products; at 1 its first derivatives are 5, 20 and 60:
+# values: step forwards, step backwards, divide. Our test case has only products; at 1
+# its slope is 5:
 
 
 # %%
@@ -347,12 +348,14 @@ error = (central(quintic, one, h) - 5).abs()
 error.argmin().item()
 
 # %% [markdown]
-# Far from the last. A long step is wrong since the curve bends: here by $10\,h^2$, so a
-# tenth of `h` buys two digits. A short step is wrong since its two values agree in nearly
-# all digits, and what is left is rounding, divided by `h`:
+# Far from the last. A long step is wrong where a curve bends more on one side than on
+# the other: here by $10\,h^2$, so a tenth of `h` buys two digits. A short step is wrong
+# since its two values agree in nearly all digits, and what is left is rounding, divided
+# by `h`:
 
 # %%
 assert torch.allclose(error[2:5], 10 * h[2:5] ** 2, rtol=0.01)
+assert central(lambda x: x * x, 1.0, 64.0) == 2  # bends alike: no step is too long
 assert torch.allclose(quintic(1 + h[-1]), quintic(1 - h[-1]), rtol=1e-12)
 assert error[-1] > 1e4 * error.min() and 3 <= error.argmin() <= 8
 f"{error[1]:.0e}", f"{error[2]:.0e}", f"{error.min():.0e}", f"{error[-1]:.0e}"
@@ -364,8 +367,8 @@ f"{error[1]:.0e}", f"{error[2]:.0e}", f"{error.min():.0e}", f"{error[-1]:.0e}"
 
 # %%
 def magnitude(error):
-    """The power of ten, rounded down; no error counts as the smallest of all."""
-    return error.double().clamp(min=1e-16).log10().floor().tolist()
+    """The nearest power of ten; no error counts as the smallest of all."""
+    return error.double().clamp(min=1e-16).log10().round().tolist()
 
 
 one_sided = ((quintic(one + h) - quintic(one)) / h - 5).abs()
@@ -381,9 +384,9 @@ alt = "Errors fall and rise again; central float64 is lowest, near 1e-10 at k = 
 show(figure, told, alt)
 
 # %% [markdown]
-# Where do central differences do best? Near the cube root of `eps`, the relative size of
-# a rounding: about 6e-6 in float64. In float32 it is 5e-3, and their best is too poor for
-# a referee:
+# Where do central differences do best here? Near the cube root of `eps`, the relative
+# size of a rounding: about 6e-6 in float64. In float32 it is 5e-3, and their best is
+# too poor for a referee:
 
 # %%
 for dtype, found in {torch.float64: error, torch.float32: coarse}.items():
@@ -392,8 +395,8 @@ for dtype, found in {torch.float64: error, torch.float32: coarse}.items():
 assert coarse.min() > 1e4 * error.min()
 
 # %% [markdown]
-# So: float64, central, `h` near $10^{-5}$. For inputs of several numbers we step along
-# each in turn, and every step gives one column:
+# So for inputs around 1: float64, central, `h` near $10^{-5}$. With several inputs we
+# step along each in turn, and every step gives one column:
 
 
 # %%
@@ -426,8 +429,8 @@ assert orders(half_detached, two, 1)[1] == 2
 assert torch.allclose(central(half_detached, two, 1e-5), 2 * two)
 
 # %% [markdown]
-# **Rule.** Finite differences are not exact, but they find a wrong slope. A smaller step
-# is not a better one. (Torch's own referee, `gradcheck`, is for
+# **Rule.** Finite differences are not exact, but they find a wrong slope. A smaller
+# step need not be a better one. (Torch's own referee, `gradcheck`, is for
 # [207](207_your_own_gradient.ipynb).)
 
 # %% [markdown]
@@ -463,9 +466,9 @@ assert (result.value, result.slope) == (1.0, 5.0)
 result.value, result.slope
 
 # %% [markdown]
-# Exact, in one pass, with no step to choose and nothing to walk back. And nothing in the
-# class says that its two parts are plain numbers. **Predict** the four that come out of
-# a dual number of dual numbers:
+# Exact, in one pass, with no step to choose and nothing to walk back. And nothing in
+# the class says that its two parts are plain numbers. **Predict** the four that come
+# out of a dual number of dual numbers:
 
 # %% tags=["predict"]
 result = quintic(Dual(Dual(1.0, 1.0), Dual(1.0, 0.0)))
@@ -480,17 +483,19 @@ assert (inner.value, inner.slope, outer.value, outer.slope) == (1, 5, 5, 20)
 
 # %% [markdown]
 # Torch has these numbers, too. `make_dual` pairs a tensor with its slope, which is
-# called a tangent (切向量), and operations carry the pair along. There is no graph, so
+# called a tangent (切向量), and operations carry the pair along. They need no graph, so
 # `no_grad` cannot hinder them:
 
 # %%
 import torch.autograd.forward_ad as forward
 
 at = torch.tensor(1.0, dtype=torch.float64)
-with torch.no_grad(), forward.dual_level():
+with forward.dual_level():
     pair = forward.make_dual(at, torch.ones_like(at))
-    value, tangent = forward.unpack_dual(quintic(pair))
-assert value == 1 and tangent == 5 and tangent.grad_fn is None
+    assert quintic(pair).grad_fn is None
+    with torch.no_grad():
+        value, tangent = forward.unpack_dual(quintic(pair))
+assert value == 1 and tangent == 5
 
 # %% [markdown]
 # This is forward mode (前向模式); `backward` is reverse mode (反向模式). With several
@@ -514,7 +519,7 @@ column.tolist()
 
 # %% [markdown]
 # A *column* of the table of slopes, the Jacobian (雅可比矩阵): what one input does to
-# all outputs. `backward` gave a row of it in 201. Read all six off the two columns:
+# all outputs. `backward` gave a row of it in 201. Two columns make the table:
 
 # %%
 _, other = jvp(mixed, (x,), (torch.tensor([0.0, 1.0]),))
@@ -525,7 +530,7 @@ assert torch.allclose(judged, jacobian.double(), atol=1e-8)
 
 # %% [markdown]
 # **Rule.** Forward mode answers "what does this input do?", reverse mode "who did this
-# to the output?". Forward mode needs no graph.
+# to the output?".
 
 # %% [markdown]
 # ## Row by row, or column by column?
@@ -554,8 +559,8 @@ with expect_error(RuntimeError, "return a scalar Tensor"):
 assert vmap(grad(quintic))(torch.tensor([1.0, 2.0])).tolist() == [5.0, 80.0]
 
 # %% [markdown]
-# `in_dims` says which arguments come as a batch. So you get the gradient of each example
-# by itself. Their mean is the usual one:
+# `in_dims` says which arguments come as a batch. So each example gets a gradient of its
+# own. Their mean is the usual one:
 
 # %%
 data, goals = torch.arange(1.0, 9.0).reshape(4, 2), torch.ones(4)
@@ -569,7 +574,9 @@ def miss(weight, example, goal):
 # %%
 each = vmap(grad(miss), in_dims=(None, 0, 0))(weight, data, goals)
 usual = grad(lambda w: ((data @ w - goals) ** 2).mean())(weight)
-assert each.shape == (4, 2) and torch.allclose(each.mean(0), usual)
+alone = [grad(miss)(weight, *pair) for pair in zip(data, goals, strict=True)]
+assert torch.allclose(each, torch.stack(alone))
+assert torch.allclose(each.mean(0), usual)
 each.tolist()
 
 # %% [markdown]
@@ -619,9 +626,9 @@ assert torch.allclose(jacrev(f)(x), jacfwd(f)(x))
 assert cost(grad(lambda x: f(x).sum()), x) / cost(f, x) == 2
 
 # %% [markdown]
-# The Jacobian of a gradient is the table of all second derivatives, the Hessian
-# (海森矩阵). `hessian` takes the columns of the rows. A banana-shaped valley, and the
-# referee's verdict at its lowest point:
+# The Jacobian of a gradient is the table of all second derivatives, the Hessian (海森矩阵).
+# `hessian` takes the columns of the rows. A banana-shaped valley, judged at its lowest
+# point:
 
 
 # %%
@@ -636,19 +643,16 @@ judged = by_differences(grad(banana), lowest)
 assert bends.tolist() == [[802, -400], [-400, 200]]
 assert torch.equal(bends, jacfwd(jacrev(banana))(lowest))
 assert torch.allclose(judged, bends, rtol=1e-6)
+bends.tolist()
 
 # %% [markdown]
-# Slopes of slopes, next to differences of slopes:
-
-# %%
-told = "A symmetric table, and what differences of gradients make of it, rounded."
-draw.grid(bends, judged.round(), titles=["Hessian", "by differences"], caption=told)
-
-# %% [markdown]
-# Its eigenvalues are the curvatures along the valley and across it:
+# Its eigenvalues are the curvatures (曲率) in the flattest and in the steepest direction,
+# here along the valley and across it:
 
 # %%
 along, across = torch.linalg.eigvalsh(bends)
+valley = torch.tensor([1.0, 2.0]).double() / 5**0.5  # w[1] = w[0] ** 2, seen from 1
+assert torch.isclose(valley @ bends @ valley, along, rtol=0.01)
 assert 2000 < across / along < 3000
 f"{across / along:.2g}"
 
@@ -659,8 +663,8 @@ f"{across / along:.2g}"
 # ## What are second derivatives good for?
 #
 # First, for what a Hessian *does*. The Hessian-vector product (海森-向量积) says how
-# the gradient changes along `v`: a forward pass through a gradient. No table is made.
-# **Predict** how its bill grows with the number of inputs:
+# the gradient changes along `v`: forward mode through a gradient. No table is made.
+# **Predict** how its bill, in calls of the function, grows with the number of inputs:
 
 
 # %%
@@ -704,10 +708,11 @@ assert many.numel() ** 2 * many.element_size() == 4 * 10**12
 assert product[0] == 4 and (product[1:-1] == 2).all() and product[-1] == -2
 
 # %% [markdown]
-# Second, a slope may be part of a loss. A gradient penalty (梯度惩罚) asks a score to
-# have slope 1 with respect to its input. For `w @ x` that slope is `w`, here of length
-# 5, and the penalty is $(5 - 1)^2$. **Predict** the signs of `w.grad`: is `w` to grow or
-# to shrink?
+# Second, a slope may be part of a loss. Suppose that a score, where it rises most
+# steeply, is to rise as fast as its input moves: then its slope has length 1. A
+# gradient penalty (梯度惩罚) is the squared distance from that. For `w @ x` the slope in
+# `x` is `w`, here of length 5, and the penalty is $(5 - 1)^2$. **Predict** the signs of
+# `w.grad`: is `w` to grow or to shrink?
 
 # %% tags=["predict"]
 w = torch.tensor([3.0, 4.0], requires_grad=True)
@@ -718,16 +723,19 @@ penalty.backward()
 penalty.item(), [f"{g:.3g}" for g in w.grad.tolist()]
 
 # %% [markdown]
-# Downhill is against the gradient, so `w` shrinks. By hand: $2\,(5 - 1)$ times the
-# direction (0.6, 0.8).
+# Downhill is against the gradient, so `w` shrinks: a tenth of the gradient takes it
+# from length 5 to 4.2.
 
 # %%
-assert torch.allclose(w.grad, 2 * (5 - 1) * w.detach() / 5)
+by_hand = 2 * (5 - 1) * w.detach() / 5
+assert torch.allclose(w.grad, by_hand)
+after = (w - 0.1 * w.grad).norm()
+assert torch.isclose(after, torch.tensor(4.2))
 
 # %% [markdown]
 # Third, both together. Wanted is a curve that starts at 1 and whose slope is minus its
-# height. We take a polynomial of six coefficients, all zero, and a loss that says so and
-# names no other point of the curve:
+# height. We take a polynomial of six coefficients, all zero, and a loss that says so
+# and names no other point of the curve:
 
 
 # %%
@@ -749,8 +757,8 @@ def loss(w):
 
 # %% [markdown]
 # This loss is quadratic in `w`, so one step of Newton's method (牛顿法), gradient divided
-# by curvature, is enough. **Predict** the first three coefficients (which curve from
-# school is it?):
+# by curvature, is enough. **Predict** the first three coefficients (which curve is
+# it?):
 
 # %% tags=["predict"]
 start = torch.zeros(6, dtype=torch.float64)
@@ -758,21 +766,24 @@ found = start - torch.linalg.solve(hessian(loss)(start), grad(loss)(start))
 [f"{c:.2g}" for c in found.tolist()]
 
 # %% [markdown]
-# The curve is $e^{-x}$, and these are nearly the coefficients of its series: 1, -1,
-# 1/2, -1/6, 1/24, -1/120.
+# The curve is $e^{-x}$, and the first four coefficients are nearly those of its series,
+# 1, -1, 1/2, -1/6. The last two make up for the terms left out.
 
 # %%
 assert (curve(found, spots) - torch.exp(-spots)).abs().max() < 1e-5
-assert torch.allclose(found[:3], torch.tensor([1, -1, 0.5]).double(), atol=1e-3)
+series = torch.tensor([1, -1, 1 / 2, -1 / 6, 1 / 24, -1 / 120]).double()
+assert ((found / series - 1).abs() < 0.03).tolist() == [True] * 4 + [False] * 2
 
 # %% [markdown]
-# Plain gradient descent must live with the largest curvature: on a quadratic loss, a step
-# above 2 divided by it overshoots by more than it gains. To find it we need no Hessian.
-# Multiply again and again, and the steepest direction takes over (幂迭代):
+# Plain gradient descent must live with the largest curvature: on a quadratic loss, a
+# step above 2 divided by it overshoots by more than it gains. To find it we need no
+# Hessian. Multiply again and again, and the steepest direction takes over (power
+# iteration, 幂迭代):
 
 
 # %%
 def largest_curvature(f, w, rounds=30):
+    """Of a loss that nowhere bends downwards; power iteration sees no signs."""
     v = torch.ones_like(w)
     for _ in range(rounds):
         v = hvp(f, w, v / v.norm())
@@ -784,7 +795,7 @@ limit = 2 / largest_curvature(loss, start)
 assert torch.allclose(limit, 2 / torch.linalg.eigvalsh(hessian(loss)(start))[-1])
 
 # %% [markdown]
-# Five percent below that limit, and five percent above:
+# Five percent below that limit, and above:
 
 
 # %%
@@ -798,10 +809,11 @@ def descent(step, rounds=60):
 
 # %%
 below, above = descent(0.95 * limit), descent(1.05 * limit)
-assert below[-1] < -1.5 and above[-1] > 1
+assert all(later < now for now, later in pairwise(below)) and below[-1] < -1.5
+assert above[10] < above[0] < above[-1] - 1
 
 # %% [markdown]
-# One falls, one rises:
+# At first both fall. Then one of them rises:
 
 # %%
 figure, (left, right) = canvas(7, 2.6, cols=2)
@@ -817,7 +829,7 @@ right.axhline(floor, linestyle=":", color="#009e73", label="one Newton step")
 right.set(xlabel="step", ylabel="loss, power of ten")
 right.legend(fontsize=7)
 told = "One Newton step meets a curve it never saw; for descent, five percent decide."
-alt = "The found line runs through the dots; descent falls below the limit only."
+alt = "The found line runs through the dots; only above the limit does descent turn up."
 show(figure, told, alt)
 
 # %% [markdown]
@@ -848,15 +860,20 @@ assert torch.allclose(torch.tensor(right), torch.tensor([-5.2, 26.4]))
 # %% [markdown]
 # The wrong gradient is that of `score**2` alone.
 #
-# **No graph, although you asked.** A slope that does not depend on `x` has nothing to
-# record, and the message is that of section one. `torch.func` answers 0:
+# **No graph, although you asked.** The slope of `3 * x` is the number 3: nothing is
+# recorded, and the message is that of section one. The slope of `y * x` is recorded,
+# but leads to `y` alone. `torch.func` answers 0 both times:
 
 # %%
 x = torch.tensor(2.0, requires_grad=True)
 (slope,) = torch.autograd.grad(3 * x, x, create_graph=True)
 with expect_error(RuntimeError, "does not have a grad_fn"):
     torch.autograd.grad(slope, x)
-assert grad(grad(lambda x: 3 * x))(torch.tensor(2.0)) == 0
+y = torch.tensor(3.0, requires_grad=True)
+(slope,) = torch.autograd.grad(y * x, x, create_graph=True)
+assert slope.requires_grad
+assert torch.autograd.grad(slope, x, allow_unused=True)[0] is None
+assert grad(grad(lambda x: 3 * x))(x) == grad(grad(lambda x: y * x))(x) == 0
 
 # %% [markdown]
 # **Curvature of a network of straight pieces.** ReLU is a line on either side of its
@@ -871,13 +888,14 @@ def curved(w, act):
 
 
 w = torch.tensor([0.5, -1.0, 2.0])
+assert curved(w, torch.relu) == 0 < curved(w, torch.tanh)
 assert (grad(curved)(w, torch.relu) == 0).all()
 assert (grad(curved)(w, torch.tanh) != 0).all()
 
 # %% [markdown]
-# **The root of nothing.** Where the slope is zero, its length has a corner, and the root
-# written out gives NaN (不是数字). `norm` chooses 0; a penalty on the square has
-# no corner:
+# **The root of nothing.** Where the slope is zero, its length has a corner, and the
+# root written out gives NaN (不是数字). `norm` chooses 0; a penalty on the square has no
+# corner:
 
 # %%
 flat = torch.zeros(2)
@@ -892,9 +910,8 @@ assert grad(lambda s: (s**2).sum())(flat).tolist() == [0, 0]
 # assert that it requires grad, and call one `backward` at the end. Where curvature
 # enters, take smooth activations.
 #
-# Do not build a Hessian to multiply with it. Do not believe a derivative of your own
-# making before finite differences in float64 have agreed, at an odd point: at $x = 2$,
-# $2x$ and $x^2$ looked the same.
+# Do not believe a derivative of your own making before finite differences in float64
+# have agreed, at an odd point: at $x = 2$, $2x$ and $x^2$ looked the same.
 
 # %% [markdown]
 # ## Summary
@@ -903,9 +920,9 @@ assert grad(lambda s: (s**2).sum())(flat).tolist() == [0, 0]
 #   it can grow with each order ([shown](#Can-a-gradient-have-a-gradient?)).
 # - Walks add up in `.grad`, in number and in record; `backward(create_graph=True)`
 #   leaks a leaf, `autograd.grad` does not ([tried](#Do-three-ways-give-one-answer?)).
-# - Central differences are best near the cube root of `eps`; a shorter step is worse
+# - Central differences were best near the cube root of `eps`; a short step is worse
 #   ([measured](#Who-checks-the-derivative?)).
-# - Dual numbers carry slopes forwards, one input at a time; reverse mode serves one
+# - Dual numbers carry slopes forwards, one direction at a time; reverse mode serves one
 #   output at a time ([built](#Can-the-slope-travel-with-the-value?),
 #   [billed](#Row-by-row,-or-column-by-column?)).
 # - A recorded slope can be trained on, and a Hessian-vector product costs the same
@@ -982,7 +999,7 @@ exercise("203.3").check(slope_penalty)
 
 # %% tags=["exercise"]
 def bend(f, x, v):
-    return ...  # TODO: a scalar
+    return ...  # TODO: a scalar tensor
 
 
 # %%
