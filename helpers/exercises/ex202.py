@@ -56,6 +56,11 @@ def number_nothing_or_refused():
     return answers
 
 
+def _not(question, right):
+    """Whether one of five answers, counted from 0, is another word than the right one."""
+    return lambda answer: len(answer) == 5 and str(answer[question]).strip().casefold() != right
+
+
 def fit_line(data, target, steps):
     w = torch.full((data.shape[1],), 0.1).to(data).requires_grad_()
     for _ in range(steps):
@@ -325,15 +330,24 @@ EXERCISES = [
         kind="predict",
         key=who_kept_what,
         wrong=[
-            Wrong([9, 1, 2, 1], "A gradient of 1 reaches b. Does b keep it?"),
-            Wrong([15, None, 2, 1], "detach cuts: what arrives at c does not go on to a."),
-            Wrong([9, None, None, 1], "c is a leaf, and it was told to require grad."),
-            Wrong([9, None, 2, None], "d is not a leaf, but somebody asked it to keep."),
             Wrong(
                 lambda answer: len(answer) == 4 and answer[0] in (3, 6),
                 "a is reached on two ways: through d and through b.",
                 example=[6, None, 2, 1],
             ),
+            Wrong(
+                lambda answer: len(answer) == 4 and answer[1] is not None,
+                "A gradient of 1 reaches b. What does b keep of it?",
+                example=[9, 1, 2, 1],
+            ),
+            Wrong([15, None, 2, 1], "detach cuts: what arrives at c does not go on to a."),
+            Wrong([9, None, None, 1], "c is a leaf, and it was told to require grad."),
+            Wrong(
+                lambda answer: len(answer) == 4 and answer[2] in (6, 12),
+                "The gradient of c is the other factor, not a value of c or d.",
+                example=[9, None, 6, 1],
+            ),
+            Wrong([9, None, 2, None], "d is not a leaf, but somebody asked it to keep."),
         ],
         hints=[
             "The numbers: a is 2, b and c are 6. Which ways lead from the sum back to a?",
@@ -348,24 +362,29 @@ EXERCISES = [
         key=number_nothing_or_refused,
         wrong=[
             Wrong(
-                ["nothing", "refused", "nothing", "refused", "number"],
+                _not(0, "number"),
                 "Rounding is recorded. Its slope is 0, and 0 is a number.",
+                example=["nothing", "refused", "nothing", "refused", "number"],
             ),
             Wrong(
-                ["number", "nothing", "nothing", "refused", "number"],
+                _not(1, "refused"),
                 "Unless allow_unused is given, an unused input is an error.",
+                example=["number", "nothing", "nothing", "refused", "number"],
             ),
             Wrong(
-                ["number", "refused", "nothing", "number", "number"],
+                _not(3, "refused"),
                 "x * 1 is a new tensor, and y was not computed from it.",
+                example=["number", "refused", "nothing", "number", "number"],
             ),
             Wrong(
-                ["number", "refused", "refused", "refused", "number"],
+                _not(2, "nothing"),
                 "With allow_unused the third question is answered.",
+                example=["number", "refused", "refused", "refused", "number"],
             ),
             Wrong(
-                ["number", "refused", "nothing", "refused", "refused"],
+                _not(4, "number"),
                 "A result depends on itself, with slope 1.",
+                example=["number", "refused", "nothing", "refused", "refused"],
             ),
         ],
         hints=[
