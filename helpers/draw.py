@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.path import Path
 
 from helpers.figures import (
     BLUE,
@@ -365,15 +366,19 @@ def graph(
         raise ValueError(f"a graph {len(layers)} steps deep cannot be read; draw a shorter one")
     spot = _spots(net, layers)
     tallest = max(map(len, layers))
-    gap = 2.3 if gradients else 1.75
+    said = [len(line) for flow in flows.values() for line in _short(flow).split("\n")]
+    gap = max(2.3, 1.7 + 0.08 * max(said)) if said else 1.75
     wide = gap * (len(layers) - 1) + 1.5
     scale = min(1.05, _WIDEST / wide)
-    figure, axes = canvas(wide * scale, (tallest * 0.8 + 0.2) * max(scale, 0.75))
-    axes.set_axis_off()
     spot = {node: (x * gap, y) for node, (x, y) in spot.items()}
-    _draw_net(axes, net, spot, flows, max(scale, 0.6))
+    detours = {edge for edge in net.edges if _blocked(*edge, spot)}
+    top, bottom = tallest / 2 * 0.8 + 0.1, -tallest / 2 * 0.8 - 0.1
+    bottom = min([bottom, *(spot[start][1] - 0.65 for start, _ in detours)])
+    figure, axes = canvas(wide * scale, (top - bottom) * max(scale, 0.75))
+    axes.set_axis_off()
+    _draw_net(axes, net, spot, flows, detours, max(scale, 0.6))
     axes.set_xlim(-0.75, wide - 0.75)
-    axes.set_ylim(-tallest / 2 * 0.8 - 0.1, tallest / 2 * 0.8 + 0.1)
+    axes.set_ylim(bottom, top)
     show(figure, caption, alt or _graph_alt(net, spot, flows))
 
 
@@ -469,24 +474,43 @@ def _flows(roots: Sequence[torch.Tensor], keys: Mapping[Any, int]) -> dict[Any, 
     return flows
 
 
+def _blocked(start: int, end: int, spot: Mapping[int, Any]) -> bool:
+    """Whether a straight arrow between two nodes would run through a third."""
+    (x0, y0), (x1, y1) = spot[start], spot[end]
+    return any(
+        x0 + 0.1 < x < x1 - 0.1 and abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) < 0.35
+        for x, y in spot.values()
+    )
+
+
 def _draw_net(
-    axes: Axes, net: Any, spot: Mapping[int, Any], flows: Mapping[Any, Any], scale: float
+    axes: Axes,
+    net: Any,
+    spot: Mapping[int, Any],
+    flows: Mapping[Any, Any],
+    detours: set[tuple[int, int]],
+    scale: float,
 ) -> None:
     for start, end, data in net.edges(data=True):
         (x0, y0), (x1, y1) = spot[start], spot[end]
         look = {"arrowstyle": "-|>", "mutation_scale": 11, "color": QUIET, "linewidth": 1.2}
-        bend = {"connectionstyle": "arc3,rad=0.2"} if x1 - x0 > 3 else {}
-        axes.add_patch(FancyArrowPatch((x0 + 0.64, y0), (x1 - 0.64, y1), **look, **bend))
+        tail, head = (x0 + 0.64, y0), (x1 - 0.64, y1)
+        bent = (start, end) in detours
+        if bent:
+            turns = [tail, (tail[0] + 0.3, y0 - 0.68), (head[0] - 0.3, y1 - 0.68), head]
+            way = Path(turns, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
+            axes.add_patch(FancyArrowPatch(path=way, **look))
+        else:
+            axes.add_patch(FancyArrowPatch(tail, head, **look))
         back = [flows[end, slot] for slot in data.get("slots") or () if (end, slot) in flows]
         if flows and end < 0:
             back = [flows[end]]
         if back:
             parts = [_short(gradient) for gradient in back]
             text = (" + " if sum(map(len, parts)) < 12 else "\n+ ").join(parts)
-            part = 0.5 if y0 == y1 or bend else 0.36
-            reach = x1 - x0 - 1.28
-            lift = -0.1 * reach if bend else 0.0
-            at = (x0 + 0.64 + part * reach, y0 + part * (y1 - y0) + lift)
+            part = 0.5 if y0 == y1 or bent else 0.36
+            lift = -0.51 if bent else 0.0
+            at = (tail[0] + part * (head[0] - tail[0]), y0 + part * (y1 - y0) + lift)
             paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
             axes.text(
                 *at,
@@ -505,15 +529,16 @@ def _draw_net(
         box = FancyBboxPatch((x - 0.6, y - 0.24), 1.2, 0.48, boxstyle=style, facecolor=fill)
         box.set_edgecolor(edge)
         axes.add_patch(box)
-        label = _folded(data["label"])
+        # In a narrow box even "NegBackward0" needs two lines.
+        label = _folded(data["label"], 17 if scale >= 0.75 else 11)
         longest = len(max(label.split("\n"), key=len))
         size = min(10.5, 118 / longest) * scale
         axes.text(x, y, label, ha="center", va="center", size=size)
 
 
-def _folded(label: str) -> str:
-    """A long name in two lines, broken before the capital nearest to its middle."""
-    if "\n" in label or len(label) <= 17:
+def _folded(label: str, most: int) -> str:
+    """A name longer than ``most`` in two lines, broken before the capital nearest its middle."""
+    if "\n" in label or len(label) <= most:
         return label
     capitals = [place for place, letter in enumerate(label) if letter.isupper() and place]
     if not capitals:
