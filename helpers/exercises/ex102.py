@@ -334,6 +334,7 @@ EXERCISES = [
             (torch.tensor([2**31 - 1, 0]),),
             (torch.tensor([-(2**31), 0]),),
             (torch.tensor([2**31, 0]),),
+            (torch.tensor([-1, 256]),),
             (torch.tensor([-(2**31) - 1, 0]),),
             (torch.arange(12).reshape(3, 4).T,),
             (torch.tensor(-7),),
