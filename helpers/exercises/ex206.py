@@ -577,7 +577,8 @@ EXERCISES = [
             ),
             Wrong(
                 _FrozenOffTheRecord,
-                "Off the record, no gradient reaches what stands before the body.",
+                "No gradient reaches what stands before the body: no_grad, and detach too, cut "
+                "the way back.",
                 shows="gradient before",
             ),
             Wrong(

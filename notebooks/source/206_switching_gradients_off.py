@@ -54,8 +54,7 @@ net, x = nn.Sequential(*blocks(4)), torch.ones(50, 100)
 y = net(x)
 with torch.no_grad():
     z = net(x)
-assert torch.allclose(y, z) and y.grad_fn is not None
-assert z.grad_fn is None and not z.requires_grad
+assert torch.allclose(y, z) and y.grad_fn is not None and z.grad_fn is None
 
 # %% [markdown]
 # What became of the results in between? A weak reference does not keep a thing alive,
@@ -75,7 +74,8 @@ def alive_after_each(switch):
 
 
 # %% [markdown]
-# The eight layers are linear, tanh, linear, tanh and so on. **Predict** the two lists:
+# The eight layers are linear, tanh, linear, tanh and so on, and `nullcontext` switches
+# nothing. **Predict** the two lists:
 
 # %% tags=["predict"]
 recorded = alive_after_each(nullcontext())
@@ -85,7 +85,7 @@ recorded, unrecorded
 # %% [markdown]
 # Off the record, each result goes as soon as the next layer has read it. On the record,
 # four results stay: those of tanh, which computes its slope from them. The results of
-# the linear layers go in both cases.
+# the linear layers go in both cases. A result takes 50 * 100 * 4 = 20,000 bytes:
 
 # %%
 assert recorded == [1, 1, 2, 2, 3, 3, 4, 4] and unrecorded == [1] * 8
@@ -94,14 +94,14 @@ for counts, label in ((recorded, "recorded"), (unrecorded, "under no_grad")):
     axes.step(range(1, 9), [20 * n for n in counts], where="mid", label=label)
 axes.set(xlabel="layers passed", ylabel="kilobytes of results", ylim=(0, 90))
 axes.legend()
-told = "With a graph, memory grows with depth; without one, it does not."
+told = "Recorded, every second result stays in memory; unrecorded, only the last one."
 show(figure, told, "A staircase from 20 to 80 kilobytes, and a flat line at 20.")
 
 # %% [markdown]
-# A result takes 50 * 100 * 4 = 20,000 bytes. Now the same from the other side, with the
-# hooks of 205. What a node saves, we give to it in a box (detached, or a node and its
-# own result would keep each other alive). When the calculation is done, we add up the
-# boxes that still exist. Parameters do not count, as they are there anyway:
+# Now the same from the other side, with the hooks of 205. What a node saves, we give to
+# it in a box (detached, or a node and its own result would keep each other alive). When
+# the calculation is done, we add up the boxes that still exist. Parameters do not
+# count, as they are there anyway:
 
 
 # %%
@@ -140,8 +140,8 @@ usual, in_eval, off
 
 # %% [markdown]
 # As usual, that is five times 20,000: the input, which the first layer needs for the
-# slope of its weights, and four results. `eval()` spares nothing here, for all its
-# name. `no_grad` spares everything:
+# slope of its weights, and four results. `eval()` spares nothing here. `no_grad` spares
+# everything:
 
 # %% tags=["claim:C153"]
 assert usual == in_eval == 5 * x.numel() * x.element_size() == 100_000
@@ -177,16 +177,18 @@ work = ["aten::addmm", "aten::tanh"]
 [[calls.names.count(name) for name in work] for calls in (on_record, off_record)]
 
 # %% [markdown]
-# No arithmetic is spared, for the numbers are wanted. Spared is the making of nodes: of
-# the notes' two promises, the one about computing is about bookkeeping.
+# Here no arithmetic is spared. Off the record only a `detach` per tanh is missing, by
+# which its node takes hold of the result: in this network, the computing that the notes
+# save is bookkeeping.
 
 # %% tags=["claim:C153"]
 assert [off_record.names.count(name) for name in work] == [4, 4]
-assert [name for name in on_record.names if name in work] == 4 * work
+assert on_record.names.count("aten::detach") == 4
+assert [n for n in on_record.names if n != "aten::detach"] == off_record.names
 
 # %% [markdown]
-# **Rule.** What `no_grad` saves is what nodes would have saved, and it grows with the
-# depth of the network.
+# **Rule.** What `no_grad` spares is what nodes would have saved: here, one result more
+# with each block.
 
 # %% [markdown]
 # ## Which switch does what?
@@ -213,9 +215,9 @@ assert torch.allclose(norm.running_mean, torch.tensor(0.1))
 assert drop.eval()(torch.ones(1000)).tolist() == [1] * 1000 and not drop.training
 
 # %% [markdown]
-# Let us put five ways side by side: as usual, `eval()`, frozen (冻结) weights, which do
-# not require grad, `no_grad`, and its relative `inference_mode`. Each runs a
-# small network and takes a view of a leaf `w`:
+# Five ways side by side: as usual, `eval()`, frozen (冻结) weights, which do not require
+# grad, `no_grad`, and its relative `inference_mode`. Each runs a network and takes a
+# view of a leaf `w`:
 
 
 # %%
@@ -238,8 +240,7 @@ def allowed(f):
 
 
 # %% [markdown]
-# Afterwards, with recording on again, we ask what each has done and what may be done
-# with its results:
+# Afterwards, with recording on again, we ask what each has done and now allows:
 
 
 # %%
@@ -293,11 +294,10 @@ assert changed["frozen"] < changed["no_grad"] < changed["inference_mode"]
 # From `frozen` to `inference_mode`, each switch turns off more than the one before. A
 # frozen network still records for an input that asks. The row before the last is a
 # trap: under `no_grad`, a view *says* that it requires grad, and no gradient passes it.
-# We come back to that.
 #
-# `inference_mode` (推理模式) has a price. Its results are inference tensors, which have no
-# version counter, and they stay so outside of the block. Here one is added to a weight,
-# and then multiplied by it. **Predict** which of the two is refused:
+# `inference_mode` (推理模式) has a price. What is made anew in its block is an inference
+# tensor, which has no version counter, and stays so outside. Here one is added to a
+# weight, and then multiplied by it. **Predict** which of the two is refused:
 
 # %% tags=["predict"]
 w = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -307,7 +307,7 @@ allowed(lambda: w + seen), allowed(lambda: w * seen)
 
 # %% [markdown]
 # An addition saves nothing. A product must save `seen` for the slope of `w`, and
-# without a counter nobody could notice a later write. (205 shows what that leads to.)
+# without a counter nobody could notice a later write.
 
 # %%
 assert seen.is_inference() and (w + seen).requires_grad
@@ -315,17 +315,19 @@ with expect_error(RuntimeError, "Inference tensors cannot be saved for backward"
     w * seen
 
 # %% [markdown]
-# The cure stands in the message: a clone, made outside, is a normal tensor. So is
-# a new result such as a product. A view stays what its base is:
+# The cure stands in the message: a clone, made outside, is a normal tensor, and so is a
+# product. A view is what its base is, in the block and outside:
 
 # %%
 (w * seen.clone()).sum().backward()
 assert w.grad.tolist() == [3, 3]
 made = {"clone": seen.clone(), "product": seen * 2, "view": seen[:1]}
+with torch.inference_mode():
+    made |= {"clone, inside": seen.clone(), "view of w, inside": w[:1]}
 {name: t.is_inference() for name, t in made.items()}
 
 # %%
-assert [t.is_inference() for t in made.values()] == [False, False, True]
+assert [t.is_inference() for t in made.values()] == [False, False, True, True, False]
 
 # %% [markdown]
 # Two more refusals, of a write and of the counter:
@@ -378,15 +380,24 @@ def loss_of(net, x, training):
 assert loss_of(net, x, True).requires_grad and not loss_of(net, x, False).requires_grad
 
 # %% [markdown]
-# Called without `with`, `set_grad_enabled` works too, and nothing restores the switch:
+# Called without `with`, it works too, and outlives the function that called it. So the
+# story of the beginning may have gone:
+
 
 # %%
-torch.set_grad_enabled(False)
-assert not torch.is_grad_enabled()
+def validate(net, x):
+    torch.set_grad_enabled(False)
+    return net(x).square().mean().item()
+
+
+before, _, later = torch.is_grad_enabled(), validate(net, x), torch.is_grad_enabled()
+with expect_error(RuntimeError, "element 0 of tensors does not require grad"):
+    net(x).square().mean().backward()
 torch.set_grad_enabled(True)
+assert before and not later and net(x).requires_grad
 
 # %% [markdown]
-# It takes no other truth than a bool:
+# A number will not do for its bool:
 
 # %%
 with expect_error(TypeError, "must be bool, not int"):
@@ -423,9 +434,8 @@ pairs
 assert pairs == [(False, True), (False, True)]
 
 # %% [markdown]
-# Some things are out of reach. `no_grad` concerns what operations record; a tensor that
-# asks by itself, and a graph recorded before, are not touched. **Predict** the three
-# answers:
+# And what is within reach of a block? In this one a tensor is made that asks, then a
+# layer, and a graph that was recorded before is walked. **Predict** the three answers:
 
 # %% tags=["predict"]
 w.grad, y = None, (w * 5).sum()
@@ -436,8 +446,9 @@ with torch.no_grad():
 born.requires_grad, layer.weight.requires_grad, w.grad.tolist()
 
 # %% [markdown]
-# Birth under `no_grad` does not matter: later use does, and what is computed from
-# `born` outside is recorded.
+# All three are out of reach: `no_grad` concerns what operations record. A tensor that
+# asks by itself needs no record, and the graph has its own already. What is computed
+# from `born` outside is recorded:
 
 # %%
 assert born.requires_grad and layer.weight.requires_grad and w.grad.tolist() == [5, 5]
@@ -525,9 +536,9 @@ table([{"plan": p} | {head: row[head] for head in heads} for p, row in walks.ite
 
 # %%
 assert walks["0, 1 frozen"] == walks["0, 1 under no_grad"]
-assert walks["0, 1 frozen"]["results met"] == [2, 3]
-assert walks["2, 3 frozen"]["results met"] == [0, 1, 2, 3]
-assert walks["2, 3 under no_grad"]["weights with .grad"] == []
+assert [row["bytes kept"] for row in walks.values()] == [100_000, 60_000] * 2 + [0]
+found = [[row["results met"], row["weights with .grad"]] for row in walks.values()]
+assert found[2:] == [[[0, 1, 2, 3], [0, 1]], [[2, 3], [2, 3]], [[], []]]
 
 # %%
 figure, axes = canvas(7, 3.2)
@@ -561,8 +572,8 @@ chain[2:].requires_grad_(False)
 assert (all_train, kept(lambda: chain(x), chain)[1]) == (80_000, 40_000)
 
 # %% [markdown]
-# On a small scale the graph itself shows it. One number is computed twice from two
-# weights, `u` in front and `v` behind, and named after the one that is frozen:
+# The graph shows it on a small scale. One number is computed twice from two weights,
+# `u` in front and `v` behind, and named after the frozen one:
 
 
 # %%
@@ -597,14 +608,14 @@ assert frozen["x has .grad"] and frozen["results met"] == [0, 1, 2, 3]
 assert not unrecorded["x has .grad"] and frozen["weights with .grad"] == []
 
 # %% [markdown]
-# **Rule.** Freezing concerns weights, `no_grad` concerns ways. Freeze in front and you
-# save; freeze behind and the gradients still come through.
+# **Rule.** Freezing keeps gradients from entering weights, `no_grad` from passing at
+# all. Freeze in front and you save; freeze behind and gradients still come through.
 
 # %% [markdown]
 # ## Does a frozen layer stand still?
 #
 # The notes freeze a ResNet and give it a new last layer, so that only this one is
-# trained. (Where they load trained weights, random ones will do for us.)
+# trained. (Random weights will do for us.)
 
 # %% tags=["claim:C151"]
 from torchvision import models
@@ -618,8 +629,8 @@ assert asking == ["fc.weight", "fc.bias"]
 
 # %% [markdown]
 # That is right: the parameters of a new layer ask. With that, they go on, all layers
-# before `fc` are frozen. Here is one step of training, with their optimizer, which
-# returns the names of all entries of the model's state that it has changed:
+# before `fc` are frozen. Here is one step of training with their optimizer; it names
+# the entries of the model's state that have changed:
 
 # %%
 images = torch.linspace(-1, 1, 2 * 3 * 64 * 64).reshape(2, 3, 64, 64)
@@ -645,16 +656,18 @@ len(model.state_dict()), len(changed), Counter(name.split(".")[-1] for name in c
 
 # %% [markdown]
 # Weight and bias of `fc` are two. The other sixty belong to the twenty batch
-# normalizations of the body. Running statistics are no parameters, so no gradient moves
-# them; the forward pass does, in training mode. The body is frozen, and not at rest:
+# normalizations of the body: a mean, a variance and a count of batches each. These are
+# buffers (缓冲区) and no parameters, so no gradient moves them; the forward pass does, in
+# training mode. The body is frozen, and not at rest:
 
 # %% tags=["claim:C152"]
 norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-assert len(norms) == 20 and len(changed) == 3 * len(norms) + 2
+buffers = {name for name, _ in model.named_buffers()}
+assert set(changed) - set(asking) == buffers and len(buffers) == 3 * len(norms) == 60
 assert not any(p.requires_grad for m in norms for p in m.parameters())
 
 # %% [markdown]
-# So the answers of a frozen body drift with each batch. Here no weight changes at all:
+# So the answers of a frozen body drift. Here no weight changes at all:
 
 # %%
 with torch.no_grad():
@@ -665,7 +678,7 @@ assert not torch.allclose(before, after)
 
 # %% [markdown]
 # In evaluation mode the body stays as it is, until somebody calls `model.train()`, as
-# loops do at the beginning of an epoch:
+# loops do in each epoch:
 
 # %%
 model.eval()
@@ -718,7 +731,7 @@ for (name, path), style in zip(paths.items(), "o^sd", strict=True):
 axes.axvline(4, color="#8a8a8a", ls=":")
 axes.set(xlabel="steps", ylabel="weight, frozen after step 4")
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-told = "Here the frozen weight rests only if its gradient is `None`."
+told = "Of these four frozen weights, only the one whose gradient is `None` rests."
 show(figure, told, "Four paths; after step 4 one is level, the others go on falling.")
 
 # %% [markdown]
@@ -732,7 +745,7 @@ assert moved["to None"] == 0 and min(sorted(moved.values())[1:]) > 0.1
 assert abs(moved["not cleared"] - 8 * 0.1) < 1e-5
 
 # %% [markdown]
-# **Rule.** To freeze is three things: `requires_grad_(False)`, `eval()` for layers with
+# **Rule.** To freeze is three things: `requires_grad_(False)`, `eval()` for dropout and
 # statistics, and `.grad = None`.
 
 # %% [markdown]
@@ -747,7 +760,7 @@ programs = [
     "net.requires_grad_(False); out = net(x); loss = out.mean()",
     "out = net(x); loss = out.detach().mean()",
     "out = net(x); loss = torch.tensor(out.mean().item())",
-    "out = net(x); loss = torch.tensor(out.tolist()).mean()",
+    "out = net(x); loss = torch.no_grad()(out.mean)()",
     "out = net(x); loss = out.argmax(1).float().mean()",
     "out = net(x); loss = (out > 0).float().mean()",
 ]
@@ -771,8 +784,8 @@ with expect_error(RuntimeError, "element 0 of tensors does not require grad"):
 assert len({complaint(program) for program in programs}) == 1
 
 # %% [markdown]
-# The message is the same, the cause is not. Three questions tell them apart.
-# **Predict** the answers for the first three programs:
+# The message is the same, the cause is not. Three questions tell them apart: does a
+# weight ask, does `out`, does the loss? **Predict** the answers for the first three:
 
 # %% tags=["predict"]
 rows = []
@@ -788,7 +801,8 @@ table(rows)
 # %% [markdown]
 # No weight asks: all are frozen. Weights ask and `out` does not: look at how `out` was
 # computed, here off the record. `out` asks and the loss does not: look between the two,
-# for `detach`, a Python number, or an operation that gives whole numbers or bools.
+# for `detach`, `no_grad`, a Python number, or an operation that gives whole numbers or
+# bools.
 
 # %%
 asked = [[row["a weight asks"], row["out asks"], row["loss asks"]] for row in rows]
@@ -840,9 +854,18 @@ with expect_error(RuntimeError, "element 0 of tensors"):
 assert torch.is_grad_enabled()
 
 # %% [markdown]
-# At `yield`, the `with` is not left, so the body of your loop runs inside it. After the
-# loop all is well again, which makes the search no easier. Decorate the generator
-# instead:
+# At `yield`, the `with` is not left, so the body of your loop runs inside it. When the
+# generator ends or nobody holds it any more, as here, all is well again, which makes
+# the search no easier. If you hold it and stop early, recording stays off:
+
+# %%
+loader = batches()
+_ = next(loader)
+assert not torch.is_grad_enabled()
+loader.close()
+
+# %% [markdown]
+# Decorate the generator instead:
 
 
 # %%
@@ -899,26 +922,25 @@ assert not any(p.requires_grad for p in net.parameters())
 # ## In practice
 #
 # Validate with `net.eval()` and `torch.no_grad()`, as a decorator on the validation
-# function, and call `net.train()` afterwards. Take `inference_mode` where predictions
-# are all you want.
+# function, and call `net.train()` afterwards.
 #
 # Before fine-tuning (微调), print the names of the parameters that require grad. Give the
 # optimizer these only, and the frozen body `eval()` after every `train()`. A frozen
 # front that never changes may be computed once, under `no_grad`, and its results kept.
 #
-# Where `element 0` appears, print `requires_grad` of weights, output and loss, in
-# this order, and `torch.is_grad_enabled()` beside them.
+# Where `element 0` appears, print `torch.is_grad_enabled()` beside the three answers.
 
 # %% [markdown]
 # ## Summary
 #
-# - `no_grad` saves what nodes would save, of which `eval()` spared nothing here
+# - `no_grad` spares what nodes would save, of which `eval()` spared nothing here
 #   ([measured](#What-does-switching-off-save?)).
 # - `eval()` changes layers, `no_grad` recording; results of `inference_mode` count no
 #   versions and are refused where a node must save them ([side by
 #   side](#Which-switch-does-what?)).
-# - The innermost switch of a thread decides; a decorator covers a generator, and
-#   tensors made under `no_grad` may still ask ([tried](#How-far-does-a-switch-reach?)).
+# - The innermost switch of a thread decides, except that `enable_grad` does not lead
+#   out of inference mode; a decorator covers a generator, and tensors made under
+#   `no_grad` may still ask ([tried](#How-far-does-a-switch-reach?)).
 # - A frozen front ends the walk and saves memory; a frozen rear passes gradients on
 #   ([drawn](#What-flows-through-frozen-layers?)).
 # - Statistics and the optimizer move what is frozen, unless `eval()` and `.grad = None`
@@ -1035,7 +1057,8 @@ exercise("206.5").check(input_slope)
 #
 # Complete a module that wraps `body`: the parameters of the body do not require grad,
 # it is in evaluation mode from the beginning and stays so when `train()` is called on
-# the wrapper or on a network around it, and gradients flow through it to the input.
+# the wrapper or on a network around it, and gradients flow through it to the input. As
+# in any module, `train()` returns the module itself.
 
 
 # %% tags=["exercise"]
