@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers.exercises import Exercise, Wrong
 
@@ -36,7 +37,49 @@ def _from_an_empty_float(batches):
 
 
 def _turned_back_at_the_end(batches):
-    return _from_an_empty_float(batches).to(batches[0].dtype)
+    return torch.cat([torch.empty(0), *batches]).to(batches[0].dtype)
+
+
+def _appended_from_the_right_type(batches):
+    labels = batches[0]
+    for batch in batches[1:]:
+        labels = torch.cat([labels, batch])
+    return labels
+
+
+def _appended_to_an_empty_of_the_type(batches):
+    labels = batches[0].new_empty(0)
+    for batch in batches:
+        labels = torch.cat([labels, batch])
+    return labels
+
+
+def _written_into_place(batches):
+    labels = batches[0].new_empty(sum(len(batch) for batch in batches))
+    for part, batch in zip(labels.split([len(b) for b in batches]), batches, strict=True):
+        part.copy_(batch)
+    return labels
+
+
+class _Joins(TorchDispatchMode):
+    """Counts the elements that joins write."""
+
+    written = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func.overloadpacket is torch.ops.aten.cat:
+            self.written += result.numel()
+        return result
+
+
+def _joined(answer, batches):
+    with _Joins() as joins:
+        labels = answer(batches)
+    if labels is ...:
+        return labels
+    again = joins.written > sum(batch.numel() for batch in batches)
+    return {"labels": labels, "some labels copied more than once": again}
 
 
 def _from_an_empty_integer(batches):
@@ -180,16 +223,18 @@ EXERCISES = [
     ),
     Exercise(
         id="105.3",
-        name="The list of winners",
+        name="Labels, batch by batch",
         kind="repair",
         model=all_labels,
+        run=_joined,
         cases=lambda: [
             ([torch.tensor([16_777_217, 3]), torch.tensor([7])],),
             ([torch.tensor([True, False]), torch.tensor([True])],),
             ([torch.tensor([0.5, 2.0], dtype=torch.float64)],),
             ([torch.tensor([1, 2], dtype=torch.uint8)[::2], torch.tensor([9], dtype=torch.uint8)],),
+            ([torch.arange(3), torch.arange(4), torch.arange(2), torch.arange(3)],),
         ],
-        right=[torch.hstack, lambda batches: torch.cat(batches)],
+        right=[torch.hstack, lambda batches: torch.cat(batches), _written_into_place],
         wrong=[
             Wrong(
                 _from_an_empty_float,
@@ -205,6 +250,16 @@ EXERCISES = [
                 _from_an_empty_integer,
                 "This type suits one kind of labels; let the batches decide.",
                 shows="dtype",
+            ),
+            Wrong(
+                _appended_from_the_right_type,
+                "The labels are right now, but each turn of the loop copies earlier ones again.",
+                shows="values",
+            ),
+            Wrong(
+                _appended_to_an_empty_of_the_type,
+                "The type is right now, but each turn of the loop copies the earlier labels again.",
+                shows="values",
             ),
             Wrong(
                 _stacked,
@@ -227,6 +282,7 @@ EXERCISES = [
         wrong=[
             Wrong(0, "Try n = 9: pieces of two, and how many of them?"),
             Wrong(7, "Lengths under 8 are short, but so is 9, for one."),
+            Wrong(21, "Count the lengths under 8 as well: they are short, too."),
             Wrong(88, "That looks like all lengths that 8 does not divide; try n = 15."),
             Wrong(72, "That is how often there are eight; count the others."),
         ],

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 105 · Joining and cutting
 #
-# Ask torch to cut six rows into four chunks. It returns three, and no message. Ask it
-# to join two vectors "horizontally" and you get a longer vector; join two columns by
-# the same call and you get a matrix. How many pieces, along which dimension, in whose
-# memory: those three questions decide every call in this chapter.
+# One worker of six never starts. A customer's number turns into somebody else's. Four
+# of the rows that you test on are rows that you trained on. All three happen in this
+# chapter, and none leaves a message. Before you join or cut, you have to know: how many
+# pieces, along which dimension, in whose memory?
 
 # %% [markdown]
 # **You will be able to**
@@ -16,7 +16,7 @@
 # - collect results in a loop without copying them again and again.
 #
 # **You need** [103 · Storage and views](103_storage_and_views.ipynb).
-# **Time** 30 minutes.
+# **Time** 45 minutes.
 
 # %% tags=["setup"]
 import math
@@ -52,9 +52,10 @@ draw.moves(
 )
 
 # %% [markdown]
-# Along the joined dimension the lengths add up; all others must agree. Here `top` and
-# `low` have 2 and 1 rows, which did not matter. Along dimension 1 the rows must agree,
-# and they do not:
+# Along the joined dimension the lengths add up; all others must agree (one
+# exception comes [at the end](#Where-it-goes-wrong)). `top` has two rows and `low` one,
+# which did not matter here. It does when we join along dimension 1, for a length of 1
+# is not stretched to fit:
 
 # %% tags=["claim:C421"]
 assert torch.cat([top, top, low], dim=0).shape == (2 + 2 + 1, 3)
@@ -63,17 +64,18 @@ with expect_error(RuntimeError, "must match except in dimension 1"):
 
 # %% [markdown]
 # The message counts the inputs from 0: number 1 is `low`. Matrices of one shape can be
-# joined either way, and there is a third way. `torch.stack` (堆叠) lays them on top of
-# each other along a dimension that none of them has. **Predict** the shape:
+# joined along either dimension, and there is a third way. `torch.stack` (堆叠) lines
+# them up along a dimension that none of them has; `dim` is the place of the new one in
+# the shape of the result. **Predict** that shape for four matrices:
 
 # %% tags=["predict"]
 sheets = [torch.ones(2, 3) for _ in range(4)]
 torch.stack(sheets, dim=1).shape
 
 # %% [markdown]
-# Four matrices, so a new length of 4, and `dim=1` says where in the shape it goes. A
-# matrix offers three places for it. In the picture the cells that came from the second
-# tensor are marked:
+# Four matrices, so the new length is 4, and it stands between the 2 and the 3. There
+# are two more places for it, before and after. In the picture the cells that came from
+# the second tensor are marked:
 
 # %%
 a, b = torch.arange(6).reshape(2, 3), torch.arange(10, 16).reshape(2, 3)
@@ -88,8 +90,9 @@ draw.grid(
 
 # %% [markdown]
 # Along 0 the matrices stay whole, along 1 their rows pair up, along 2 their elements
-# do. Under `stack` is nothing new: give every input a dimension of length 1 there, and
-# `cat`:
+# do. `stack` is `cat` in disguise: give each input a dimension of length 1 at that place,
+# then join along it. But it is stricter. No length may differ, not even the one along
+# which `cat` has joined `top` and `low`:
 
 # %% tags=["claim:C422"]
 assert torch.stack(sheets, dim=1).shape == (2, 4, 3)
@@ -100,13 +103,24 @@ with expect_error(RuntimeError, "stack expects each tensor to be equal size"):
     torch.stack([top, low])
 
 # %% [markdown]
+# Single numbers, one loss per step, say, are tensors of rank 0. They have no dimension
+# along which to join them, so a list of them wants `stack`:
+
+# %%
+losses = [torch.tensor(0.5), torch.tensor(0.25), torch.tensor(0.125)]
+assert torch.stack(losses).tolist() == [0.5, 0.25, 0.125]
+with expect_error(RuntimeError, "zero-dimensional tensor"):
+    torch.cat(losses)
+
+# %% [markdown]
 # **Rule.** `cat` keeps the number of dimensions and adds up one length; `stack` adds a
 # dimension, as long as the list, and wants equal shapes.
 #
 # ## How many pieces do you get?
 #
 # Cutting (切分) has two questions, and a call for each. `split` is told how *long* a
-# piece shall be, `chunk` how *many* there shall be. Seven elements, first by length:
+# piece shall be, `chunk` how *many* there shall be. Like the joins, both go along
+# dimension 0 unless you name another. Seven elements, first by length:
 
 # %% tags=["claim:C424"]
 seven = torch.arange(7)
@@ -116,9 +130,10 @@ with expect_error(RuntimeError, "split_sizes to sum exactly to 7"):
     seven.split([2, 2])
 
 # %% [markdown]
-# A number gives pieces of that length and a remainder; a list gives each length and
-# must use up everything. Then by number: the notes cut a matrix of two rows into two
-# chunks, and get two matrices of one row.
+# A number gives pieces of that length, and a shorter one at the end if something is
+# left over; a list gives each length and must use up everything. Then by number. The
+# notes double a square matrix downwards and sideways, cut the wide one into two chunks
+# along its rows, and get two matrices of one row:
 
 # %% tags=["claim:C105"]
 square = torch.ones(2, 2)
@@ -128,8 +143,8 @@ assert wide.shape == (2, 4)
 assert [tuple(part.shape) for part in wide.chunk(2, dim=0)] == [(1, 4), (1, 4)]
 
 # %% [markdown]
-# Another note adds: `chunk` gives the number of pieces asked for, the last one shorter
-# if the division is not even. Try it where the division is not even. **Predict** the
+# Another note says that `chunk` returns as many pieces as you ask for, the last one
+# smaller if the division is not even. So let us divide unevenly. **Predict** the
 # lengths:
 
 # %% tags=["predict"]
@@ -137,10 +152,11 @@ six = torch.arange(6)
 [len(part) for part in six.chunk(4)]
 
 # %% [markdown]
-# Three pieces, all of one length, none shorter. `chunk` first turns the number into a
-# length, six divided by four and rounded up, and then cuts by that length. Once two
-# rows are taken three times, nothing is left for a fourth. The number that you give is
-# a limit, and we can check that for each length and each number up to thirty:
+# Three pieces, and none of them shorter: the note is wrong on both counts. `chunk`
+# turns the number into a length, six divided by four and rounded up, and cuts by that
+# length. After three times two elements nothing is left for a fourth piece. So the
+# number that you give is a limit. We check that for each length and each number from 1
+# to 30:
 
 # %% tags=["claim:C423"]
 for n in range(1, 31):
@@ -151,18 +167,19 @@ for n in range(1, 31):
             len(p) for p in torch.arange(n).split(length)
         ]
         assert len(parts) == math.ceil(n / length) <= count
-assert len(six.chunk(4)) == 3
+assert [len(part) for part in six.chunk(4)] == [2, 2, 2]
 
 # %% [markdown]
-# `tensor_split` is the call that keeps its word: exactly the number asked for, and
-# lengths that differ by at most one. If there are not enough elements, the last pieces
-# are empty:
+# `tensor_split` keeps its word: exactly the number asked for. All pieces get an equal
+# share, and the elements that remain are dealt out one by one from the front. Where
+# there are too few, the last pieces are empty:
 
 # %%
-lengths = [len(part) for part in six.tensor_split(4)]
-assert lengths == [2, 2, 1, 1]
-assert [len(part) for part in six.tensor_split(8)] == [1, 1, 1, 1, 1, 1, 0, 0]
-lengths
+for n in range(31):
+    for count in range(1, 31):
+        fair = [n // count + (k < n % count) for k in range(count)]
+        assert [len(p) for p in torch.arange(n).tensor_split(count)] == fair
+[[len(part) for part in six.tensor_split(count)] for count in (4, 8)]
 
 # %% [markdown]
 # Twelve elements, and each number of pieces from 1 to 12:
@@ -188,7 +205,7 @@ assert [k for k in asked if len(twelve.chunk(k)) < k] == [5, 7, 8, 9, 10, 11]
 
 # %% [markdown]
 # One more difference hides in the list. To `split`, a list names lengths. To
-# `tensor_split` it names the places where to cut, as in numpy. **Predict** the lengths
+# `tensor_split` it names the places where to cut, as indices. **Predict** the lengths
 # that the second one gives:
 
 # %% tags=["predict"]
@@ -204,12 +221,28 @@ assert by_places[1].equal(seven[2:5]) and by_places[2].equal(seven[5:])
 assert len(by_lengths) == 2 and by_lengths[1].equal(seven[2:])
 
 # %% [markdown]
-# To take a dimension apart completely there is `unbind`: one piece for each index, and
-# the dimension is gone. It undoes `stack`, as `cat` undoes the other three:
+# `split` adds up its lengths and complains if they do not fit. Places are not checked.
+# Seven rows to train on and three to test, by someone who takes places for lengths, and
+# the last piece for the test set:
 
 # %%
+pieces = torch.arange(10).tensor_split([7, 3])
+train, test = pieces[0].tolist(), pieces[-1].tolist()
+assert train == [0, 1, 2, 3, 4, 5, 6] and test == [3, 4, 5, 6, 7, 8, 9]
+sorted(set(train) & set(test))
+
+# %% [markdown]
+# Places are bounds of slices: up to 7, from 7 to 3, from 3 on. The middle one is empty,
+# and four rows are in both sets.
+#
+# To take a dimension apart completely there is `unbind`: one piece for each index, and
+# the dimension is gone. `stack` puts these together again, and `cat` puts together what
+# the other three have cut by a number:
+
+# %%
+cube = torch.arange(24).reshape(2, 3, 4)
+assert [tuple(part.shape) for part in cube.unbind(1)] == [(2, 4)] * 3
 for dim in range(3):
-    cube = torch.arange(24).reshape(2, 3, 4)
     assert torch.stack(cube.unbind(dim), dim).equal(cube)
     for parts in (cube.chunk(2, dim), cube.split(2, dim), cube.tensor_split(3, dim)):
         assert torch.cat(parts, dim).equal(cube)
@@ -217,8 +250,9 @@ for dim in range(3):
 # %% [markdown]
 # ## Whose memory is it?
 #
-# The way there and back gives equal numbers. Does it give the same memory? Cut a strip
-# of six, and write into the first piece. **Predict** what the last line shows:
+# The way there and back gives equal numbers. Does it give the same memory? We cut a
+# strip of six, join the pieces again, and then write into the first one. **Predict**
+# what the last line shows:
 
 # %% tags=["predict"]
 strip = torch.arange(6)
@@ -229,41 +263,48 @@ strip[0].item(), back[0].item()
 
 # %% [markdown]
 # The write shows in `strip` and not in `back`. A piece is a slice, and a slice is a
-# view: cutting moves nothing. Joining has to bring the pieces into one row of memory,
-# so it copies, even where the pieces lie side by side already:
+# view ([103](103_storage_and_views.ipynb)): cutting moves nothing.
 
 # %%
-told = "Both pieces are views of the strip: the same storage, another offset."
+told = "Both pieces are views: `left` begins where the strip does, `right` at place 3."
 draw.storage(told, strip=strip, left=left, right=right)
 
 # %% [markdown]
-# That holds for each of the cuts and each of the joins here, also for a join of one:
+# Joining copies the pieces into new memory, even where they lie side by side already,
+# even when there is a single piece to join. That holds for each cut and each join
+# that we had, along each dimension:
 
 # %%
-cuts = (strip.split(2), strip.chunk(2), strip.tensor_split(4), strip.unbind())
-assert all(shares_storage(strip, part) for parts in cuts for part in parts)
-joins = (torch.cat, torch.stack, torch.hstack, torch.vstack)
-assert not any(shares_storage(strip, join([strip])) for join in joins)
+for dim in range(3):
+    for cut in (cube.split, cube.chunk, cube.tensor_split):
+        parts = cut(2, dim=dim)
+        assert all(shares_storage(cube, part) for part in parts)
+        assert not shares_storage(cube, torch.cat(parts, dim))
+    assert all(shares_storage(cube, part) for part in cube.unbind(dim))
+    assert not shares_storage(cube, torch.cat([cube], dim))
+    assert not shares_storage(cube, torch.stack([cube], dim))
 
 # %% [markdown]
-# **Rule.** Cutting is free and shares; joining costs a copy and does not.
+# **Rule.** A cut shares and copies nothing; a join copies everything and shares
+# nothing.
 #
 # The copy has a price when you join in a loop. Below, 64 rows come in one at a time.
 # One way appends each to what is there, the other collects them in a list and joins
-# once. We count each element that a join has to write:
+# once. A join writes each element of its result, so we add these up:
 
 # %%
 rows = [torch.full((1, 8), i) for i in range(64)]
-grown, written = rows[0], [8]
+grown, written = rows[0], [0]
 for row in rows[1:]:
     grown = torch.cat([grown, row])
     written.append(written[-1] + grown.numel())
 once = torch.cat(rows)
-assert grown.equal(once) and once.numel() == 512 and written[-1] == 16_640
+assert grown.equal(once)
+written[-1], once.numel()
 
 # %% [markdown]
-# Equal results; 16,640 elements written where 512 are enough. Twice the rows make the
-# appending four times as expensive, the joining twice:
+# Equal results; 16,632 elements written where 512 are enough. Twice as many rows make
+# the single join twice as expensive, and the appending almost four times:
 
 # %%
 figure, axes = canvas(6.5, 2.7)
@@ -276,37 +317,42 @@ told = "Appending by `cat` in a loop copies everything again at every step."
 show(
     figure,
     told,
-    "One curve bends upwards to 16,640; the other stays nearly flat, at 512.",
+    "One curve bends upwards to 16,632; the other ends at 512 and looks almost flat.",
 )
 
 # %%
-assert written[-1] == sum(8 * n for n in range(1, 65)) == 32.5 * once.numel()
+assert once.numel() == 8 * 64 and written[63] == sum(8 * n for n in range(2, 65))
 assert 3.9 < written[63] / written[31] < 4
 
 # %% [markdown]
-# If you know the final size, you need no join at all: make the tensor first and write
-# each row where it belongs. Or hand that tensor to the join, as `out`:
+# If you know the final size, you need no join at all: make the tensor first, and write
+# each row where it belongs. Rows that are at hand already can be joined into such a
+# tensor, the `out` of the join:
 
 # %%
-ready = torch.empty(64, 8, dtype=torch.int64)
-place = ready.data_ptr()
-torch.cat(rows, out=ready)
-assert ready.equal(once) and ready.data_ptr() == place
+ready, filled = torch.empty_like(once), torch.empty_like(once)
+for place, row in enumerate(rows):
+    ready[place] = row[0]
+address = filled.data_ptr()
+torch.cat(rows, out=filled)
+assert ready.equal(once) and filled.equal(once) and filled.data_ptr() == address
 
 # %% [markdown]
-# Gradients go the other way: backward through a join is a cut. Each input receives its
-# part of the gradient:
+# Gradients ([201](201_gradients_and_graphs.ipynb) introduces them) travel backwards,
+# and backwards a join is a cut. We hand `backward` five numbers, one for each element
+# of the result, and each input receives its part:
 
 # %%
 u, v = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
 torch.cat([u, v]).backward(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
 assert u.grad.tolist() == [1, 2] and v.grad.tolist() == [3, 4, 5]
+u.grad.tolist(), v.grad.tolist()
 
 # %% [markdown]
 # ## What is horizontal?
 #
-# `hstack` and `vstack` come from numpy, and their names paint a picture: side by side,
-# one above the other. For matrices the picture is right. **Predict** the two shapes:
+# `hstack` and `vstack` paint a picture by their names: side by side, one above the
+# other. For matrices the picture is right. **Predict** the two shapes:
 
 # %% tags=["predict"]
 columns, vectors = [torch.ones(3, 1)] * 2, [torch.ones(3)] * 2
@@ -315,7 +361,9 @@ torch.hstack(columns).shape, torch.hstack(vectors).shape
 # %% [markdown]
 # Two columns side by side are a matrix; two vectors end to end are a longer vector. A
 # vector has no dimension 1, so `hstack` takes its only one. `vstack` turns vectors into
-# rows first. Spelt out as what they do, for tensors of rank 0 to 4:
+# rows first. Below, both are spelt out by `cat`, for tensors of rank 0 to 4.
+# `atleast_1d` and `atleast_2d` put dimensions of length 1 in front until there are
+# enough:
 
 # %%
 for rank in range(5):
@@ -325,13 +373,14 @@ for rank in range(5):
     assert torch.vstack(pair).equal(torch.cat(list(tall), dim=0))
 
 # %% [markdown]
-# In spite of their names neither of them adds a dimension to a matrix: both are `cat`.
-# The one that puts vectors side by side as columns is `column_stack`, or `stack` with
-# `dim=1`:
+# So in spite of their names they do not stack matrices: both are `cat`. (For vectors,
+# `vstack` does the same as `stack`.) The one that puts vectors side by side as columns
+# is `column_stack`, or `stack` with `dim=1`:
 
 # %%
 x, y = torch.tensor([1, 2, 3]), torch.tensor([4, 5, 6])
 assert torch.column_stack([x, y]).equal(torch.stack([x, y], dim=1))
+assert torch.vstack([x, y]).equal(torch.stack([x, y]))
 told = "Two vectors, three calls: end to end, as rows, as columns."
 joined = (torch.hstack([x, y]), torch.vstack([x, y]), torch.column_stack([x, y]))
 draw.grid(*joined, caption=told, titles=["hstack", "vstack", "column_stack"])
@@ -339,11 +388,11 @@ draw.grid(*joined, caption=told, titles=["hstack", "vstack", "column_stack"])
 # %% [markdown]
 # ## Where it goes wrong
 #
-# **An empty tensor to begin with.** Many loops start from `torch.empty(0)` and append.
-# It runs, because `cat` passes over an empty vector whatever the other shapes are. But
-# the empty tensor brings its type, and the result takes the wider one
-# ([102](102_dtype_device_and_printing.ipynb) has the table). Two identifiers come back,
-# and one of them is another customer:
+# **An empty tensor to begin with.** Here is the exception: `cat` passes over an empty
+# vector, a shape of `(0,)`, whatever the other shapes are. So you can start from
+# `torch.empty(0)` and append in a loop. But `cat` looks for one type that suits all its
+# inputs ([102](102_dtype_device_and_printing.ipynb) shows how), and the empty one is
+# asked as well: it is float. Two customers go in, and somebody else comes out:
 
 # %%
 ids = [torch.tensor([16_777_217]), torch.tensor([42])]
@@ -351,31 +400,38 @@ found = torch.empty(0)
 for some in ids:
     found = torch.cat([found, some])
 assert found.dtype == torch.float32 and found.tolist() == [16_777_216, 42]
+assert torch.cat([torch.empty(0), top, top], dim=1).shape == (2, 6)
 
 # %% [markdown]
-# From 16,777,216 on, a float of 32 bits has no room for odd numbers. The right way is
-# shorter. Collect, and join what was collected:
+# Above 16,777,216, odd numbers do not fit into a float of 32 bits. The right way is
+# shorter. The list is there already, so join it:
 
 # %%
-assert torch.tensor([16_777_217.0]).item() == 16_777_216
+assert not (torch.arange(2**24 + 1, 2**24 + 999, 2).float() % 2).any()
 found = torch.cat(ids)
 assert found.dtype == torch.int64 and found.tolist() == [16_777_217, 42]
 
 # %% [markdown]
-# **A worker without work.** Ten rows for six workers, `chunk`, `zip`: `zip` stops at
-# the shorter list, so nobody notices that the last worker never starts.
+# **A worker without work.** Ten rows for six workers: cut by `chunk`, hand out by
+# `zip`. But `zip` stops at the shorter list, and nobody notices that worker `f` never
+# starts.
 
 # %%
 workers = ["a", "b", "c", "d", "e", "f"]
 ten = torch.arange(10)
-busy = [worker for worker, _ in zip(workers, ten.chunk(len(workers)), strict=False)]
+busy = [worker for worker, _ in zip(workers, ten.chunk(6), strict=False)]
 assert busy == ["a", "b", "c", "d", "e"]
-fair = dict(zip(workers, ten.tensor_split(len(workers)), strict=True))
-assert [len(part) for part in fair.values()] == [2, 2, 2, 2, 1, 1]
 
 # %% [markdown]
-# `strict=True` would have told. With `tensor_split` there is nothing to tell.
-#
+# `strict=True` would have told. With `tensor_split` there is nothing to tell:
+
+# %%
+with expect_error(ValueError, "argument 2 is shorter than argument 1"):
+    dict(zip(workers, ten.chunk(6), strict=True))
+shares = dict(zip(workers, ten.tensor_split(6), strict=True))
+assert [len(part) for part in shares.values()] == [2, 2, 2, 2, 1, 1]
+
+# %% [markdown]
 # **A vector among the batches.** One batch arrives without its first dimension, as a
 # single sample does. `cat` does not guess:
 
@@ -388,8 +444,9 @@ with expect_error(
 assert torch.cat([batch, sample.unsqueeze(0)]).shape == (5, 3)
 
 # %% [markdown]
-# **A piece changed in place while gradients are recorded.** `unbind` returns several
-# views from one call, and autograd refuses a write into one of them:
+# **A piece changed in place while gradients are recorded.** Here `weights` is computed
+# from something that requires a gradient, so autograd keeps account of it. `unbind`
+# returns all its views from one call, and autograd refuses a write into one of them:
 
 # %%
 weights = torch.ones(3, 2, requires_grad=True) * 2
@@ -398,27 +455,41 @@ with expect_error(RuntimeError, "returns multiple views"):
     first.mul_(10)
 
 # %% [markdown]
-# `split` and `chunk` refuse as well. Do as the message says and make a new piece, then
-# join again. Or take a single view by its index, which may be written to:
+# The message goes on to ask for a new piece instead. Join that with the others. Or
+# write through a view that has a call of its own, such as an index:
 
 # %%
-for pieces in (weights.split(1), weights.chunk(3)):
-    with expect_error(RuntimeError, "returns multiple views", lines=1):
-        pieces[0].mul_(10)
 scaled = torch.stack([first * 10, *others])
 weights[0].mul_(10)
 assert weights.equal(scaled) and weights[:, 0].tolist() == [20, 2, 2]
 
 # %% [markdown]
+# `split` and `chunk` refuse as well. `tensor_split` does not: inside, it takes one
+# slice after the other. `grad_fn`, where autograd notes how a tensor was made, gives it
+# away:
+
+# %%
+for pieces in (weights.split(1), weights.chunk(3)):
+    assert pieces[0].grad_fn.name() == "SplitBackward0"
+    with expect_error(RuntimeError, "returns multiple views", lines=1):
+        pieces[0].mul_(10)
+piece = weights.tensor_split(3)[0]
+assert piece.grad_fn.name() == "SliceBackward0"
+piece.mul_(10)
+assert weights[:, 0].tolist() == [200, 2, 2]
+
+# %% [markdown]
 # ## In practice
 #
-# Collect results in a Python list and join once, after the loop. Where the final size
-# is known, and memory is short, write into a tensor made beforehand: while a join runs,
-# pieces and result exist together. Skip connections that join feature maps pay that
-# copy in every forward pass. Cutting costs nothing, so cut late and as finely as you
-# like, but clone a piece that will outlive the whole, or it keeps the whole alive. Cut
-# by `tensor_split` when the number matters, by `split` when the length does, and leave
-# `chunk` to those cases where the division is known to be even.
+# Collect results in a Python list and join once, after the loop. While a join runs, the
+# pieces and the result exist together; where memory is short and the final size known,
+# write into a tensor made beforehand. A cut copies nothing, but each piece is a Python
+# object of its own: cut into batches, not into a million elements. `clone` a piece that
+# will outlive the whole, or it keeps all of it in memory
+# ([103](103_storage_and_views.ipynb) shows that). Cut by `tensor_split` when the number
+# matters, by `split` when the lengths do, and leave `chunk` to divisions that you know
+# to be even. Where you mean a dimension, name it: `cat` with `dim=` says what `hstack`
+# leaves to the shape.
 
 # %% [markdown]
 # ## Summary
@@ -427,11 +498,11 @@ assert weights.equal(scaled) and weights[:, 0].tolist() == [20, 2, 2]
 #   `cat` ([shown](#An-old-dimension-or-a-new-one?)).
 # - `split` takes lengths, `chunk` a limit, `tensor_split` an exact number or places
 #   ([counted](#How-many-pieces-do-you-get?)).
-# - Pieces are views, joins are copies; in a loop the copies add up
-#   ([measured](#Whose-memory-is-it?)).
-# - `hstack` and `vstack` are `cat`, with vectors treated specially
-#   ([by rank](#What-is-horizontal?)).
-# - A join starts from a list, never from an empty tensor
+# - Pieces are views, joins are copies; in a loop the copies add up, so join once
+#   ([added up](#Whose-memory-is-it?)).
+# - `hstack` and `vstack` are `cat` from rank 2 on; of vectors, one runs them on, the
+#   other makes rows ([by rank](#What-is-horizontal?)).
+# - An empty tensor to begin with gives its type to the result; a list has none to give
 #   ([cases](#Where-it-goes-wrong)).
 
 # %% [markdown]
@@ -463,11 +534,12 @@ answer = ...  # TODO: a list of four lists of integers
 exercise("105.2").check(answer)
 
 # %% [markdown]
-# ### Exercise 105.3 · The list of winners
+# ### Exercise 105.3 · Labels, batch by batch
 # *repair · ●●○ · 6 minutes*
 #
-# The function gets batches of labels, a list of at least one vector, and returns all
-# labels in one vector. It changes their type, and it copies far too much.
+# The function gets batches of labels, a list of at least one vector, all of one type,
+# and returns all labels in one vector. It changes their type, and it copies most labels
+# more than once. Repair both.
 
 
 # %% tags=["exercise"]
@@ -534,8 +606,7 @@ exercise("105.6").check(padded)
 # [106 · Broadcasting](106_broadcasting.ipynb): tensors of different shapes meet without
 # being joined, and nothing is copied to make them fit.
 #
-# -
-#   [torch.tensor_split](https://docs.pytorch.org/docs/stable/generated/torch.tensor_split.html):
+# - [torch.tensor_split](https://docs.pytorch.org/docs/stable/generated/torch.tensor_split.html):
 #   the exact lengths, as a formula.
 # - [torch.cat](https://docs.pytorch.org/docs/stable/generated/torch.cat.html): the
 #   exception for empty tensors of one dimension, in one line.
