@@ -1082,6 +1082,6 @@ exercise("206.6").check(Frozen)
 #
 # - [Locally disabling gradient
 #   computation](https://docs.pytorch.org/docs/stable/notes/autograd.html#locally-disabling-gradient-computation):
-#   torch's own comparison of the modes. -
-#   [torch.inference_mode](https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html):
+#   torch's own comparison of the modes.
+# - [torch.inference_mode](https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html):
 #   what it promises.
