@@ -90,9 +90,9 @@ draw.grid(
 
 # %% [markdown]
 # Along 0 the matrices stay whole, along 1 their rows pair up, along 2 their elements
-# do. `stack` is `cat` in disguise: give each input a dimension of length 1 at that place,
-# then join along it. But it is stricter. No length may differ, not even the one along
-# which `cat` has joined `top` and `low`:
+# do. `stack` is `cat` in disguise: give each input a dimension of length 1 at that
+# place, then join along it. But it is stricter. No length may differ, not even the one
+# along which `cat` has joined `top` and `low`:
 
 # %% tags=["claim:C422"]
 assert torch.stack(sheets, dim=1).shape == (2, 4, 3)
