@@ -34,23 +34,35 @@ def gradient_of_a_column():
     return scale.grad.tolist()
 
 
-def scaled_rows(x):
-    return x / x.amax(dim=1, keepdim=True)
+def centre(points, masses):
+    return (points * masses[:, None]).sum(dim=0) / masses.sum()
 
 
-def _scaled_by_the_wrong_one(x):
-    return x / x.amax(dim=1)
+def _masses_under_coordinates(points, masses):
+    return (points * masses).sum(dim=0) / masses.sum()
 
 
-def _scaled_columns(x):
-    return x / x.amax(dim=0)
+def _without_masses(points, masses):
+    return points.mean(dim=0)
 
 
-def _scaled_by_the_largest(x):
-    return x / x.max()
+def _by_their_number(points, masses):
+    return (points * masses[:, None]).sum(dim=0) / len(masses)
+
+
+def _over_coordinates(points, masses):
+    return (points * masses[:, None]).sum(dim=1) / masses.sum()
+
+
+def _one_number(points, masses):
+    return (points * masses[:, None]).sum() / masses.sum()
 
 
 def city_blocks(a, b):
+    return (a[:, :, None] - b[:, None]).abs().sum(dim=-1)
+
+
+def _cities_under_points(a, b):
     return (a[:, None] - b).abs().sum(dim=-1)
 
 
@@ -59,19 +71,23 @@ def _each_with_its_partner(a, b):
 
 
 def _differences_only(a, b):
-    return (a[:, None] - b).abs()
+    return (a[:, :, None] - b[:, None]).abs()
 
 
 def _straight_lines(a, b):
-    return (a[:, None] - b).pow(2).sum(dim=-1).sqrt()
+    return (a[:, :, None] - b[:, None]).pow(2).sum(dim=-1).sqrt()
 
 
 def _turned_round(a, b):
-    return (b[:, None] - a).abs().sum(dim=-1)
+    return (b[:, :, None] - a[:, None]).abs().sum(dim=-1)
 
 
 def _without_signs(a, b):
-    return (a[:, None] - b).sum(dim=-1)
+    return (a[:, :, None] - b[:, None]).sum(dim=-1)
+
+
+def _by_cdist(a, b):
+    return torch.cdist(a, b, p=1)
 
 
 def percent_that_meet():
@@ -107,6 +123,18 @@ def _by_autograd(gradient, shape):
 def _reshaped_by_repeating(gradient, shape):
     gradient = gradient.sum(dim=tuple(range(gradient.dim() - len(shape))))
     return gradient.reshape(shape)
+
+
+def _one_sum_for_all(gradient, shape):
+    padded = (1,) * (gradient.dim() - len(shape)) + tuple(shape)
+    stretched = [dim for dim, length in enumerate(padded) if length == 1]
+    return gradient.sum(dim=stretched, keepdim=True).reshape(shape)
+
+
+def _one_sum_if_any(gradient, shape):
+    padded = (1,) * (gradient.dim() - len(shape)) + tuple(shape)
+    stretched = [dim for dim, length in enumerate(padded) if length == 1]
+    return (gradient.sum(stretched, keepdim=True) if stretched else gradient).reshape(shape)
 
 
 def _first_ones(gradient, shape):
@@ -149,6 +177,10 @@ EXERCISES = [
                 "In c both sides have a 1 (one of them put in front), and both are stretched.",
             ),
             Wrong(
+                [(3, 4), "error", "error", (2, 3, 5), (2, 0), "error"],
+                "In c the 3 of a stands over a 1 that was put in front, and its 1 over the 3 of b.",
+            ),
+            Wrong(
                 [(3, 4), "error", (3, 3), "error", (2, 0), "error"],
                 "Write d flush right: (2, 1, 5) above (3, 1), column by column.",
             ),
@@ -178,6 +210,7 @@ EXERCISES = [
                 "That is the gradient of the stretched tensor; scale has one element a row.",
             ),
             Wrong([[5.0, 7.0, 9.0]], "The column was stretched along dimension 1, not 0."),
+            Wrong([[6.0, 15.0]], "A column has its two elements one under the other."),
             Wrong([6.0, 15.0], "A gradient has the shape of its tensor: a column."),
             Wrong([[3.0], [3.0]], "You counted the places; each brings back its own x."),
         ],
@@ -189,38 +222,48 @@ EXERCISES = [
     ),
     Exercise(
         id="106.3",
-        name="Rows to the same scale",
+        name="The centre of mass",
         kind="repair",
-        model=scaled_rows,
+        model=centre,
         cases=lambda: [
-            (torch.tensor([[1.0, 2.0], [3.0, 12.0]]),),
-            (torch.tensor([[1.0, 2.0, 4.0], [5.0, 10.0, 1.0]]),),
-            (torch.arange(1.0, 10.0).reshape(3, 3).T,),
-            (torch.tensor([[5.0]]),),
+            (torch.tensor([[1.0, 2.0], [3.0, 6.0]]), torch.tensor([1.0, 3.0])),
+            (torch.tensor([[0.0, 8.0], [4.0, 0.0], [2.0, 4.0]]), torch.tensor([1.0, 2.0, 5.0])),
+            (torch.arange(9.0).reshape(3, 3).T, torch.tensor([2.0, 5.0, 1.0])),
+            (torch.tensor([[5.0, 7.0, 9.0]]), torch.tensor([4.0])),
         ],
         right=[
-            lambda x: x / x.amax(dim=1)[:, None],
-            lambda x: x / x.max(dim=1, keepdim=True).values,
-            lambda x: (x.T / x.amax(dim=1)).T,
+            lambda points, masses: (points * masses.unsqueeze(1)).sum(0) / masses.sum(),
+            lambda points, masses: (points.T * masses).sum(dim=1) / masses.sum(),
+            lambda points, masses: masses @ points / masses.sum(),
         ],
         wrong=[
             Wrong(
-                _scaled_by_the_wrong_one,
-                "The largest values stand in a row; under which columns do they come?",
+                _masses_under_coordinates,
+                "The masses stand in a row; under what do they come, flush right?",
+                shows="raised",
+            ),
+            Wrong(_without_masses, "A heavy point counts for more.", shows="values"),
+            Wrong(
+                _by_their_number,
+                "Divide by the sum of the masses, not by how many there are.",
                 shows="values",
             ),
-            Wrong(_scaled_columns, "dim=0 takes the largest of each column.", shows="values"),
             Wrong(
-                _scaled_by_the_largest,
-                "Each row has a largest value of its own.",
+                _over_coordinates,
+                "sum(dim=1) adds up the coordinates of one point; the points are dimension 0.",
                 shows="values",
+            ),
+            Wrong(
+                _one_number,
+                "sum() without a dimension adds up everything; keep the coordinates apart.",
+                shows="shape",
             ),
         ],
         hints=[
-            "Which shape must the largest values have, to be stretched along each row?",
-            "keepdim=True leaves a 1 where the dimension was.",
+            "Which shape must the masses have, to be stretched along each row of points?",
+            "A column, (n, 1): where does the None go?",
         ],
-        explanation="A column of the largest values is stretched along the rows.",
+        explanation="As a column, each mass is stretched over the coordinates of its own point.",
     ),
     Exercise(
         id="106.4",
@@ -228,19 +271,25 @@ EXERCISES = [
         kind="write",
         model=city_blocks,
         cases=lambda: [
-            (torch.tensor([[0, 0], [1, 5]]), torch.tensor([[1, 1], [4, 0]])),
-            (torch.arange(6.0).reshape(3, 2), torch.tensor([[2.0, -1.0]])),
-            (torch.arange(12.0).reshape(4, 3).flip(0), torch.arange(6.0).reshape(2, 3)),
+            (torch.tensor([[[0, 0], [1, 5]]]), torch.tensor([[[1, 1], [4, 0]]])),
+            (torch.arange(8).reshape(2, 2, 2), torch.tensor([[[1, 1]], [[9, 0]]])),
+            (torch.arange(12.0).reshape(2, 3, 2).flip(0), torch.arange(8.0).reshape(2, 2, 2)),
+            (torch.arange(24.0).reshape(3, 4, 2), torch.arange(24.0).reshape(3, 2, 4).mT),
         ],
         right=[
-            lambda a, b: (a.unsqueeze(1) - b.unsqueeze(0)).abs().sum(2),
-            lambda a, b: (b - a[:, None, :]).abs().sum(-1),
+            lambda a, b: (a.unsqueeze(2) - b.unsqueeze(1)).abs().sum(3),
+            lambda a, b: (b[:, None, :, :] - a[:, :, None, :]).abs().sum(-1),
         ],
         wrong=[
             Wrong(
                 _each_with_its_partner,
-                "Every a must meet every b: give one of them a dimension of length 1.",
+                "Within a city, every a must meet every b: two dimensions of length 1 are missing.",
                 shows="shape",
+            ),
+            Wrong(
+                _cities_under_points,
+                "Write the shapes flush right: the k of b must come under the k of a.",
+                shows="raised",
             ),
             Wrong(
                 _differences_only,
@@ -252,17 +301,22 @@ EXERCISES = [
                 "That is the straight line; here absolute differences are added.",
                 shows="dtype",
             ),
+            Wrong(
+                _by_cdist,
+                "torch.cdist does not take integers; subtract.",
+                shows="raised",
+            ),
             Wrong(_turned_round, "Rows belong to a, columns to b.", shows="values"),
             Wrong(_without_signs, "A step to the left is a step too: abs.", shows="values"),
         ],
         hints=[
-            "a[:, None] has the shape (n, 1, d); with b of shape (m, d) it meets in (n, m, d).",
-            "Then absolute values, and a sum over the last dimension.",
+            "Which two shapes with a 1 in each meet in (k, n, m, d)?",
+            "(k, n, 1, d) and (k, 1, m, d). Then absolute values, and a sum over the last one.",
         ],
-        explanation="The 1 goes between the points and their coordinates.",
+        explanation="k meets k, d meets d; n and m each meet a 1.",
         equivalent_mutants={
-            "return (a[:, None] - b).abs().sum(dim=-1) => "
-            "return (a[:, None] - b).abs_().sum(dim=-1)": "The difference is a new tensor.",
+            "return (a[:, :, None] - b[:, None]).abs().sum(dim=-1) => "
+            "return (a[:, :, None] - b[:, None]).abs_().sum(dim=-1)": "The difference is new.",
         },
     ),
     Exercise(
@@ -299,7 +353,7 @@ EXERCISES = [
             (torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), (1, 3, 1)),
             (torch.arange(4.0), ()),
         ],
-        right=[_by_sum_to_size, _by_autograd],
+        right=[_by_sum_to_size, _by_autograd, _one_sum_if_any],
         wrong=[
             Wrong(
                 _first_ones,
@@ -311,6 +365,11 @@ EXERCISES = [
                 _only_in_front,
                 "Dimensions of length 1 were stretched too.",
                 shows="shape",
+            ),
+            Wrong(
+                _one_sum_for_all,
+                "Where nothing was stretched, the list of dimensions is empty: sum adds up all.",
+                shows="raised",
             ),
             Wrong(
                 _reshaped_by_repeating,
