@@ -17,7 +17,7 @@ def what_was_recorded():
         "e": torch.nn.Linear(2, 2)(x),
         "f": w.sum() + (w > 0).sum(),
     }
-    return [letter for letter, result in results.items() if result.requires_grad]
+    return {letter for letter, result in results.items() if result.requires_grad}
 
 
 def after_three_walks():
@@ -247,25 +247,29 @@ EXERCISES = [
         key=what_was_recorded,
         wrong=[
             Wrong(
-                lambda answer: sorted(answer) == what_was_recorded(),
-                "The letters are right; give them in alphabetical order.",
-                example=["e", "b", "f"],
-            ),
-            Wrong(
-                ["b", "f"],
-                "x asks for nothing, but a layer's weight and bias are parameters, which do.",
-            ),
-            Wrong(
-                ["b", "e"],
-                "A sum of two inputs is recorded if one of them requires grad.",
-            ),
-            Wrong(
-                ["b", "c", "e", "f"],
+                lambda answer: "c" in answer,
                 "A comparison gives True and False: not floating point, so never recorded.",
+                example=["b", "c", "e", "f"],
             ),
             Wrong(
-                ["b", "d", "e", "f"],
+                lambda answer: "d" in answer,
                 "detach cuts the tie to w, and x asks for nothing.",
+                example=["b", "d", "e", "f"],
+            ),
+            Wrong(
+                lambda answer: "a" in answer,
+                "x asks for nothing, so x * 2 has no input that does.",
+                example=["a", "b", "e", "f"],
+            ),
+            Wrong(
+                lambda answer: "e" not in answer,
+                "x asks for nothing, but a layer's weight and bias are parameters, which do.",
+                example=["f", "b"],
+            ),
+            Wrong(
+                lambda answer: "f" not in answer,
+                "A sum of two inputs is recorded if one of them requires grad.",
+                example=["e", "b"],
             ),
         ],
         hints=[

@@ -17,13 +17,13 @@ def who_reads_the_zero():
         "e": lambda t: torch.nn.Parameter(t),
         "f": lambda t: t.to(torch.float32),
     }
-    reached = []
+    reached = set()
     for letter, way in ways.items():
         t = torch.ones(3, requires_grad=True).exp()
         with torch.no_grad():
             way(t)[-1] = 0
         if t[-1] == 0:
-            reached.append(letter)
+            reached.add(letter)
     return reached
 
 
@@ -217,12 +217,30 @@ EXERCISES = [
         kind="predict",
         key=who_reads_the_zero,
         wrong=[
-            Wrong(["a", "c", "e"], "to hands back t itself when there is nothing to convert."),
-            Wrong(["a", "c", "f"], "A Parameter is a new leaf, but look whose memory it is on."),
-            Wrong(["c", "e", "f"], "The last element of a slice is an element of t, too."),
             Wrong(
-                ["a", "b", "c", "e", "f"],
+                lambda answer: "b" in answer,
                 "In b the detached tensor stands on the memory of the clone, not of t.",
+                example=["a", "b", "c", "e", "f"],
+            ),
+            Wrong(
+                lambda answer: "d" in answer,
+                "Arithmetic writes its result into memory of its own.",
+                example=["d", "a", "c", "e", "f"],
+            ),
+            Wrong(
+                lambda answer: "f" not in answer,
+                "to hands back t itself when there is nothing to convert.",
+                example=["a", "c", "e"],
+            ),
+            Wrong(
+                lambda answer: "e" not in answer,
+                "A Parameter is a new leaf, but look whose memory it is on.",
+                example=["f", "c", "a"],
+            ),
+            Wrong(
+                lambda answer: "a" not in answer,
+                "The last element of a slice is an element of t, too.",
+                example=["c", "e", "f"],
             ),
         ],
         hints=[

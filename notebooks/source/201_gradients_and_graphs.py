@@ -12,10 +12,11 @@
 # - write a small autograd engine, and walk torch's own graph by hand;
 # - tell, before running it, which results are recorded and which are not;
 # - call `backward` on any shape, and say which vector-Jacobian product comes back;
-# - explain and cure the three errors that `backward` is known for;
+# - explain and cure three errors that `backward` is known for;
 # - say what is still there after `backward`, and clear what must be cleared.
 #
-# **You need** Python, and the chain rule from school. **Time** 60 minutes.
+# **You need** the chain rule from school, [101](101_creating_tensors.ipynb) for making
+# tensors and [102](102_dtype_device_and_printing.ipynb) for dtypes. **Time** 60 minutes.
 
 # %% tags=["setup"]
 import math
@@ -129,8 +130,8 @@ assert x.grad == 4 + 3 == 2 * x.data + 3
 assert visits == 4 + 1
 
 # %% [markdown]
-# Correct, but the leaf was visited twice. Let each value be used twice, twelve times in
-# a row. There are thirteen nodes; **predict** the number of visits:
+# Correct, but the leaf was visited twice. Now use each value twice, twelve times in a
+# row. There are thirteen nodes; **predict** the number of visits:
 
 # %% tags=["predict"]
 x = Value(1.0)
@@ -178,8 +179,8 @@ def backward(root, keep=False):
 
 
 # %% [markdown]
-# The last two lines of the loop throw the saved numbers away once they are used. Keep
-# them in mind: a famous error message will lead back to them. First the visits:
+# The last two lines of the loop throw the saved numbers away once they are used; a
+# famous error message will lead back to them. First the visits:
 
 # %%
 depths, every_path, every_node = range(1, 13), [], []
@@ -203,8 +204,8 @@ told = "Both walks give the same gradient; only one of them can be afforded."
 show(figure, told, "Visits on a log scale: path by path reaches 8191, in order 13.")
 
 # %% [markdown]
-# A few more rules, and the engine is complete. `exp` and `tanh` save their *result*,
-# because their slope can be read off it:
+# A few more rules ([207](207_your_own_gradient.ipynb) writes such for torch). `exp` and
+# `tanh` save their *result*, because their slope can be read off it:
 
 
 # %%
@@ -223,9 +224,20 @@ Value.__neg__ = lambda a: a * -1
 Value.__sub__ = lambda a, b: a + -b
 
 # %% [markdown]
-# That makes fewer than sixty lines. Are they right? Our methods have the names that
-# torch uses, so one Python function runs on both makes of number. Here is one that puts
-# together a random calculation:
+# The engine is complete. We count the lines of its functions:
+
+# %%
+import inspect
+
+parts = [Node.__init__, Value.__init__, Value.accumulate, number, record]
+parts += [add, mul, exp, tanh, ordered, backward]
+lines = sum(len(inspect.getsource(part).splitlines()) for part in parts)
+assert lines < 60
+lines
+
+# %% [markdown]
+# Are they right? Our methods have the names that torch uses, so one Python function
+# runs on both makes of number. This one puts together a random calculation:
 
 # %%
 import random
@@ -311,10 +323,10 @@ table([{"ours": o, "torch": t} for o, t in zip(ours, theirs, strict=True)])
 # its steps Functions. The steps are `Node` objects now, and what is left of `Variable`
 # is a name to which every tensor answers.
 #
-# The last line of each branch is the node of a leaf. In torch it is called
-# AccumulateGrad, for the reason that the notes give: gradients are added up there.
-# It knows its tensor. The leaf has no `grad_fn`, the constant 1 left a `None`, and both
-# branches end in one and the same node:
+# The last line of each branch is the node of a leaf, AccumulateGrad, so called for the
+# reason that the notes give: gradients are added up there. It knows its tensor. The
+# leaf has no `grad_fn`, the constant 1 left a `None`, and both branches end in one and
+# the same node:
 
 # %% tags=["claim:C281"]
 collect = a.grad_fn.next_functions[0][0]
@@ -324,9 +336,9 @@ assert a.grad_fn.next_functions[1][0] is None
 assert b.grad_fn.next_functions[0][0] is collect
 
 # %% [markdown]
-# Torch's nodes can be called like our rules, so you can be the engine
-# yourself. `no_grad` keeps torch from recording that as well. **Predict** `to_a` and
-# `to_b`:
+# These nodes can be called like our rules, so you can be the engine yourself. `no_grad`
+# keeps torch from recording that as well, which is for
+# [203](203_higher_derivatives.ipynb). **Predict** `to_a` and `to_b`:
 
 # %% tags=["predict"]
 with torch.no_grad():
@@ -345,16 +357,7 @@ assert to_a == b and to_b == a
 assert x.grad == 7
 
 # %% [markdown]
-# Without `no_grad` the walk is a calculation like any other, and leaves a graph of its
-# own:
-
-# %%
-to_a, to_b = y.grad_fn(torch.tensor(1.0))
-assert to_a.grad_fn.name() == to_b.grad_fn.name() == "MulBackward0"
-
-# %% [markdown]
-# Now see the whole walk at once. The coloured numbers are what travels from right to
-# left:
+# Here is the whole walk. The coloured numbers travel from right to left:
 
 # %%
 names = {"x": x, "a": a, "b": b, "y": y}
@@ -364,7 +367,8 @@ draw.graph(y, caption=told, names=names, gradients=True)
 # %% [markdown]
 # The notes work through the same example and report that everything requires grad, that
 # only `x` is a leaf, and that the gradients are 7, None, None, None. They are right,
-# and torch adds a warning for those who look for a gradient where none is kept:
+# and torch adds a warning for those who look for a gradient where none is kept
+# ([202](202_leaves_and_their_gradients.ipynb) knows four ways to get it):
 
 # %% tags=["claim:C265"]
 x.grad = None
@@ -408,8 +412,8 @@ assert met == [("PowBackward0", 2.0), ("MulBackward0", 5.0)]
 # %% [markdown]
 # ## When is an operation recorded?
 #
-# Our engine records everything. Torch records on request. A new tensor makes no such
-# request unless you say so, at its birth or later; `nn.Parameter` says so for you:
+# Our engine records everything, torch on request. A new tensor makes no such request
+# unless you say so, at its birth or later; `nn.Parameter` says so for you:
 
 # %% tags=["claim:C147", "claim:C264"]
 assert not torch.ones(2).requires_grad
@@ -430,37 +434,48 @@ with expect_error(RuntimeError, "floating point and complex"):
 # requires grad by default. Three: once a node requires grad, everything that depends on
 # it does.
 #
-# Here are five results. The new word among them is `detach`, which hands out the same
-# numbers without their node. **Predict** which of the five require grad, and which of
-# the three sentences survive:
+# Here are six results. The new word among them is `detach`, which hands out the same
+# numbers without their node ([204](204_detach_data_clone.ipynb)). **Predict** which of
+# the six require grad, and which of the three sentences survive:
 
 # %% tags=["predict"]
 data, w = torch.ones(2), torch.ones(2, requires_grad=True)
 with torch.no_grad():
     unrecorded = w * 2
 made = {"data + data": data + data, "data + w": data + w, "w > 0": w > 0}
+made |= {"zeros_like(w)": torch.zeros_like(w)}
 made |= {"w.detach() * 2": w.detach() * 2, "w * 2 under no_grad": unrecorded}
 table([{"result": k, "requires grad": t.requires_grad} for k, t in made.items()])
 
 # %% [markdown]
 # None survives whole. The second fails in the first row: `data` is a leaf like any
-# other, but nobody asked. The third fails in the last three: a comparison gives no
-# floating-point numbers, `detach` cuts the tie, and `no_grad` stops the recording. Two
-# of those had an input that does require grad, so the first sentence needs a condition
-# as well: floating point, and recording on.
+# other, but nobody asked. The third fails in the last four: a comparison gives no
+# floating-point numbers, `zeros_like` takes the shape and no number, `detach` cuts the
+# tie, and `no_grad` stops the recording. Three of those had an input that does require
+# grad, so the first sentence needs conditions as well.
 
 # %% tags=["claim:C148", "claim:C452", "claim:C283"]
 asks = [result.requires_grad for result in made.values()]
-assert asks == [False, True, False, False, False]
+assert asks == [False, True, False, False, False, False]
 assert data.is_leaf and w.requires_grad
 
 # %% [markdown]
 # What was not recorded has no node behind it, and that is what torch calls a leaf. Our
-# engine's leaves were the values that you made yourself; torch's may be results, too:
+# engine's leaves were values that you made; torch's may be results, too (202):
 
 # %%
 leaves = [result.is_leaf for result in made.values()]
-assert leaves == [True, False, True, True, True]
+assert leaves == [True, False, True, True, True, True]
+
+# %% [markdown]
+# Once, the flag says too much: no gradient passes a view taken under `no_grad`, a trap
+# of [206](206_switching_gradients_off.ipynb).
+
+# %%
+with torch.no_grad():
+    view = w[:1]
+(view * 3).sum().backward()
+assert view.requires_grad and view.is_leaf and view.grad is None and w.grad is None
 
 # %% [markdown]
 # In a network, only the parameters ask. That is enough for the output:
@@ -484,8 +499,8 @@ told = "The graph of a linear layer ends at two parameters; the input is not in 
 draw.graph(output, caption=told, names=names)
 
 # %% [markdown]
-# Old notes and old code speak of two more things. `Variable` was there to wrap tensors.
-# Calling it still works and hands back a plain tensor:
+# Old code has two more things. `Variable` was there to wrap tensors. Calling it still
+# works and hands back a plain tensor:
 
 # %%
 batch = torch.zeros(20, 16, 50, 100)
@@ -512,9 +527,9 @@ with expect_warning(UserWarning, "now has no effect"):
 assert (old * w).requires_grad and not unrecorded.requires_grad
 
 # %% [markdown]
-# **Rule.** A floating-point result is recorded when one of its inputs requires grad and
-# recording is on. To switch it off for a stretch of code, use `no_grad`; to cut one
-# tensor out, `detach`.
+# **Rule.** A floating-point result is recorded when it is computed from an input that
+# requires grad and recording is on. `no_grad` switches recording off, `detach` cuts one
+# tensor out.
 
 # %% [markdown]
 # ## What flows along an edge?
@@ -529,7 +544,7 @@ assert x.grad.tolist() == [2.0, 4.0]
 x.grad.tolist()
 
 # %% [markdown]
-# Leave the sum out, and you meet the first of the three famous errors:
+# Leave the sum out, and you meet the first of three famous errors:
 
 # %%
 y = x * x
@@ -628,8 +643,6 @@ with expect_error(TypeError, "unexpected keyword argument 'grad_variables'"):
 # defaults are interchanged, and `inputs` is missing:
 
 # %% tags=["claim:C445"]
-import inspect
-
 takes = inspect.signature(torch.autograd.backward).parameters
 assert takes["retain_graph"].default is None and takes["create_graph"].default is False
 assert takes["grad_tensors"].default is None and "inputs" in takes
@@ -660,8 +673,8 @@ with expect_error(RuntimeError, "Trying to backward through the graph a second t
 
 # %% [markdown]
 # That is the second famous error. The notes say that the graph is released, so two
-# walks in a row fail. Our engine releases only what was *saved*. **Predict** what it
-# says to a second walk of `v * v` and of `v + 1`:
+# walks in a row fail. Our engine releases what was *saved*. **Predict** what it says to
+# a second walk of `v * v` and of `v + 1`:
 
 
 # %% tags=["predict"]
@@ -703,6 +716,8 @@ y.backward()
 assert a.grad == 2
 
 # %% [markdown]
+# (A node that no walk has visited is not emptied either: see 202.)
+#
 # Third, the gradients in between. The notes believe that `retain_graph=True` keeps
 # them, too. It keeps the saved numbers only. A gradient in between is kept if you ask
 # that tensor, with `retain_grad`:
@@ -718,8 +733,8 @@ a.retain_grad()
 assert a.grad == 3
 
 # %% [markdown]
-# So what piles up is the leaf's gradient, and clearing it is your task. The notes know
-# two ways, and we find that they leave different things behind:
+# So what piles up is the leaf's gradient, and clearing it is your task. The notes' two
+# ways leave different things behind:
 
 # %% tags=["claim:C451"]
 p = nn.Parameter(torch.tensor(2.0))
@@ -732,8 +747,8 @@ torch.optim.SGD([p], lr=0.1).zero_grad()
 assert p.grad is None
 
 # %% [markdown]
-# Does it matter whether zero or nothing is left? With weight decay, a step shrinks a
-# parameter on top of its gradient. **Predict** which of these two steps moves `p`:
+# Does that matter? With weight decay, a step shrinks a parameter on top of its gradient.
+# **Predict** which of these two steps moves `p`:
 
 # %% tags=["predict"]
 optimizer = torch.optim.SGD([p], lr=0.1, weight_decay=0.5)
@@ -753,8 +768,7 @@ assert with_none == 2.0
 assert p.grad == 0 and math.isclose(p.item(), 1.9, rel_tol=1e-6)
 
 # %% [markdown]
-# Adding up has its use, though. A batch too large for the memory can be walked in
-# halves:
+# Adding up has its use: a batch too large for the memory can be walked in halves.
 
 # %%
 w = torch.tensor(1.0, requires_grad=True)
@@ -763,25 +777,36 @@ for half in (torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])):
 assert w.grad == torch.tensor([1.0, 2.0, 3.0, 4.0]).mean()
 
 # %% [markdown]
-# **Rule.** After `backward`, gradients of leaves stay and add up, saved numbers are
-# gone, and gradients in between were never kept. `None` is not 0.
+# **Rule.** After `backward`, gradients of leaves stay and add up, numbers saved on the
+# way are gone, and gradients in between are kept on demand only. `None` is not 0.
 
 # %% [markdown]
 # ## Where it goes wrong
 #
-# **Half of the calculation stands outside the loop.** The second round walks into
-# a node that the first has emptied:
+# **Half of the calculation stands outside the loop.** `exp` saved its result once, for
+# one walk. The first round uses it and throws it away; the second asks for it again:
 
 # %%
 w = torch.tensor(0.5, requires_grad=True)
 scale = w.exp()
-with expect_error(RuntimeError, "a second time"):
+with expect_error(RuntimeError, "Trying to backward through the graph a second time"):
     for target in (2.0, 3.0):
         ((scale - target) ** 2).backward()
 
 # %% [markdown]
-# The message recommends `retain_graph=True`. Mind that it keeps *old* numbers. Here `w`
-# is changed between two walks, and the slope of `exp` stays where it was:
+# Two cures: compute in the loop what the loop walks, or add up the losses and walk once.
+
+# %%
+w.grad = None
+for target in (2.0, 3.0):
+    ((w.exp() - target) ** 2).backward()
+anew, w.grad, scale = w.grad, None, w.exp()
+((scale - 2.0) ** 2 + (scale - 3.0) ** 2).backward()
+assert torch.allclose(anew, w.grad)
+
+# %% [markdown]
+# The message recommends a third, `retain_graph=True`, which keeps *old* numbers. Here
+# `w` changes between two walks, and the slope of `exp` stays where it was:
 
 # %%
 scale, slopes = w.exp(), []
@@ -795,10 +820,9 @@ assert slopes[0] == slopes[1]
 [f"{slope:.3g}" for slope in slopes]
 
 # %% [markdown]
-# No error, and a wrong gradient: `exp` saved its own result, which nobody touched. (What
-# happens when you write into the very tensor that a node saved, is a question for
-# [204](204_detach_data_clone.ipynb).) The cure is to compute again whatever depends on a
-# changed value:
+# No error, and a wrong gradient: `exp` saved its own result, which nobody touched. (Had
+# it saved `w`, torch would have refused: [205](205_in_place_and_versions.ipynb).) So
+# once a weight has moved, only the first cure helps:
 
 # %%
 w.grad = None
@@ -807,8 +831,28 @@ assert math.isclose(w.grad.item(), math.exp(w.item()), rel_tol=1e-5)
 f"{w.grad.item():.3g}"
 
 # %% [markdown]
-# **Nothing was recorded.** The third famous error counts: element 0 is the first of
-# the tensors that you start from, which is the only one in `accuracy.backward()`:
+# A state carried from round to round brings its old graph along, and the same error.
+# There, `detach` makes each round begin anew:
+
+
+# %%
+def carry(cut):
+    h, w = torch.tensor(1.0), torch.tensor(0.5, requires_grad=True)
+    for _ in range(2):
+        h = ((h.detach() if cut else h) * w).tanh()
+        h.backward()
+    return w.grad.item()
+
+
+with expect_error(RuntimeError, "a second time", lines=1):
+    carry(cut=False)
+first = math.tanh(0.5)
+by_round = 1 - first**2, first * (1 - math.tanh(first * 0.5) ** 2)
+assert math.isclose(carry(cut=True), sum(by_round), rel_tol=1e-5)
+
+# %% [markdown]
+# **Nothing was recorded.** The third famous error counts the tensors that you start
+# from, beginning with 0:
 
 # %%
 w = torch.tensor([0.5, -1.0], requires_grad=True)
@@ -820,15 +864,8 @@ with expect_error(RuntimeError, "element 1 of tensors"):
     torch.autograd.backward([score.sum(), accuracy])
 
 # %% [markdown]
-# To find the break, ask each tensor on the way whether it requires grad:
-
-# %%
-steps = {"w": w, "w * 2": score, "score > 0": score > 0, "accuracy": accuracy}
-assert [t.requires_grad for t in steps.values()] == [True, True, False, False]
-table([{"step": k, "requires grad": t.requires_grad} for k, t in steps.items()])
-
-# %% [markdown]
-# The comparison cut it. Put a smooth function in its place:
+# A comparison gives bools, and stops the record. (206 has six more causes, and three
+# questions that tell them apart.) Put a smooth function in its place:
 
 # %%
 score.sigmoid().mean().backward()
@@ -836,7 +873,7 @@ assert (w.grad > 0).all()
 
 # %% [markdown]
 # **The gradient of yesterday.** A loop without clearing raises nothing. We look for
-# the minimum at 3, with and without:
+# the minimum at 3:
 
 
 # %%
@@ -878,8 +915,8 @@ assert sum("PowBackward0" in line for line in kept) == 4
 assert type(report) is float and math.isclose(report, total.item(), rel_tol=1e-6)
 
 # %% [markdown]
-# All four rounds are still alive behind `total`. `loss.item()` is a Python float, and
-# so is their sum: it remembers nothing.
+# All four rounds are alive behind `total`. `loss.item()` is a Python float, and so is
+# the sum: it remembers nothing.
 
 # %% [markdown]
 # ## In practice
@@ -888,9 +925,8 @@ assert type(report) is float and math.isclose(report, total.item(), rel_tol=1e-6
 # `set_to_none=False` only if code of yours relies on zeros. To collect gradients over
 # several small batches, divide each loss by their number.
 #
-# Before you write `retain_graph=True`, ask why anything must be walked twice. Losses on
-# one graph can be weighted with `grad_tensors` and walked once. Log `loss.item()`, never
-# `loss`.
+# Before you write `retain_graph=True`, ask why anything must be walked twice. Log
+# `loss.item()`, never `loss`.
 
 # %% [markdown]
 # ## Summary
@@ -898,14 +934,14 @@ assert type(report) is float and math.isclose(report, total.item(), rel_tol=1e-6
 # - An engine is a node for each step, a rule for each node, and one ordered walk
 #   ([built](#Can-we-write-autograd-ourselves?)); torch's nodes can be walked by hand
 #   ([shown](#Is-torch-the-same-machine?)).
-# - Recorded is what is floating point, has an input that requires grad, and was computed
-#   while recording was on; `detach` cuts the tie
+# - Recorded is what is floating point, computed from an input that requires grad, and
+#   computed while recording was on; `detach` cuts the tie
 #   ([measured](#When-is-an-operation-recorded?)).
 # - `backward(gradient=v)` gives `v @ Jacobian` without the Jacobian; for a scalar,
 #   `v` is 1 ([shown](#What-flows-along-an-edge?)).
-# - Leaf gradients stay and add up, saved numbers go, `None` is not zero
+# - Leaf gradients stay and add up, saved numbers go where the walk went, `None` is not 0
 #   ([shown](#What-is-left-after-backward?)).
-# - A second walk, no recording, no scalar: three errors, three cures
+# - A second walk, no recording, no scalar: three errors and their cures
 #   ([two](#Where-it-goes-wrong), [the third](#What-flows-along-an-edge?)).
 
 # %% [markdown]
@@ -915,7 +951,7 @@ assert type(report) is float and math.isclose(report, total.item(), rel_tol=1e-6
 # *predict · ●○○ · 3 minutes*
 #
 # With `w = torch.ones(2, requires_grad=True)` and `x = torch.ones(2)`, which of these
-# require grad? Give their letters in alphabetical order.
+# require grad? Give their letters.
 #
 # **a** `x * 2`, **b** `w * x`, **c** `w >= 1`, **d** `(w * x).detach() + x`,
 # **e** `nn.Linear(2, 2)(x)`, **f** `w.sum() + (w > 0).sum()`
@@ -1022,10 +1058,10 @@ exercise("201.6").check(jacobian_of)
 # %% [markdown]
 # ## Next
 #
-# [204 · Detach, data and clone](204_detach_data_clone.ipynb) asks who keeps the graph
-# when a tensor is cut loose or copied.
+# [202 · Leaves and their gradients](202_leaves_and_their_gradients.ipynb) asks which
+# tensors are leaves, and how to get a gradient where none is kept.
 #
-# - [Autograd mechanics](https://docs.pytorch.org/docs/stable/notes/autograd.html): what
-#   torch says about saved tensors, and about switching recording off.
+# - [Autograd mechanics](https://docs.pytorch.org/docs/stable/notes/autograd.html): on
+#   saved tensors, and on switching recording off.
 # - [micrograd](https://github.com/karpathy/micrograd): the best-known small engine; it
 #   keeps the rule in the value, where we keep it in a node.

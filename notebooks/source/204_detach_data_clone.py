@@ -15,8 +15,10 @@
 # - choose between `detach`, `clone` and both, and give the reason;
 # - explain and cure three errors about in-place writes and NumPy.
 #
-# **You need** [103](103_storage_and_views.ipynb) for storage, and
-# [201](201_gradients_and_graphs.ipynb) for leaves and graphs. **Time** 50 minutes.
+# **You need** [103](103_storage_and_views.ipynb) for storage,
+# [201](201_gradients_and_graphs.ipynb) for graphs, and
+# [202](202_leaves_and_their_gradients.ipynb) for leaves and `autograd.grad`.
+# **Time** 50 minutes.
 
 # %% tags=["setup"]
 import torch
@@ -153,10 +155,11 @@ assert shares_storage(out, out.data) and shares_storage(out, out.detach())
 assert a.grad is not None
 
 # %% [markdown]
-# Still the notes recommend `detach`. The reason is a third tie, beside memory and graph:
-# a tensor has a version counter (版本计数器), to which an in-place operation adds 1.
-# Here one `zero_()` goes through `detach`, another through `.data`. **Predict** what
-# the two originals count:
+# Still the notes recommend `detach`. The reason is a third tie, beside memory and
+# graph: a tensor has a version counter (版本计数器), to which an in-place operation adds 1
+# as a rule ([205](205_in_place_and_versions.ipynb) knows the exceptions). Here one
+# `zero_()` goes through `detach`, another through `.data`. **Predict** what the two
+# originals count:
 
 # %% tags=["predict"]
 first, second = a.sigmoid(), a.sigmoid()
@@ -188,12 +191,12 @@ assert shares_storage(out.grad_fn._saved_result, out)
 
 # %% tags=["claim:C160"]
 out.detach().zero_()
-with expect_error(RuntimeError, "is at version 1; expected version 0 instead", lines=1):
+with expect_error(RuntimeError, "is at version 1; expected version 0 instead"):
     out.sum().backward()
 
 # %% [markdown]
-# Refused, as the notes say. The message is cut short here. As our cell requires, it goes
-# on: *is at version 1; expected version 0 instead*. Now the same through `.data`.
+# Refused, as the notes say. *Output 0 of Sigmoid* is `out`, and the two numbers are the
+# version found and the version saved. Now the same through `.data`.
 # **Predict** the gradient; the right one is 0.197, 0.105, 0.0452:
 
 # %% tags=["predict"]
@@ -221,8 +224,7 @@ assert w.grad.shape == w.data.shape and w.grad == 20
 
 # %% [markdown]
 # Such a write may look like good housekeeping. Here outputs are clipped to the range
-# from 0.2 to 0.8, once as an operation and once through `.data`. (`autograd.grad` walks
-# like `backward`, and returns the gradients instead of storing them.)
+# from 0.2 to 0.8, once as an operation and once through `.data`:
 
 # %%
 x = torch.linspace(-4, 4, 81, requires_grad=True)
@@ -287,8 +289,8 @@ outcomes = [
 assert outcomes == ["refused", "silently wrong", "unharmed"]
 
 # %% [markdown]
-# **Rule.** A write to saved numbers is refused if the counter is shared, and silently
-# wrong if it is not.
+# **Rule.** A write to saved numbers is refused if the saved tensor counts it, and
+# silently wrong if not.
 
 # %% [markdown]
 # ## What does a copy remember?
@@ -354,7 +356,8 @@ assert not torch.ones(2).clone().requires_grad
 
 # %% [markdown]
 # `copy_` fills a tensor that is already there, and returns it. The source is stretched
-# to the target's shape and converted to its dtype; the target is never reshaped:
+# to the target's shape ([106](106_broadcasting.ipynb)) and converted to its dtype; the
+# target keeps its own:
 
 # %% tags=["claim:C168"]
 target = torch.zeros(2, 3)
@@ -428,8 +431,7 @@ ways = [
 
 # %% [markdown]
 # Is the graph kept? We do not ask `new` whether it believes so. We start a walk there,
-# and see whether anything arrives at the source of `t`. (With `allow_unused`, a source
-# out of reach gives `None` instead of an error.)
+# and see whether anything arrives at the source of `t`:
 
 
 # %%
@@ -571,23 +573,29 @@ assert all(row["backward"] == verdicts[row["storage"], row["counter"]] for row i
 # **Rule.** Of anything that returns a tensor, ask: whose memory, whose counter,
 # whose graph?
 #
-# You can ask torch, since `measure` takes any expression. **Predict** the kinds
-# of these four. The last is Python's own shallow copy:
+# You can ask torch, since `measure` takes any expression. **Predict** the kinds of these
+# five. One is a view taken under `no_grad`, the last is Python's own shallow copy:
 
 # %% tags=["predict"]
 import copy
 
-more = [measure(f) for f in ("t.float()", "t + 0", "t.detach()[:]", "copy.copy(t)")]
+five = ["t.float()", "t + 0", "t.detach()[:]"]
+five += ["torch.no_grad()(t.view)(-1)", "copy.copy(t)"]
+more = [measure(code) for code in five]
 table(more)
 
 # %% [markdown]
-# `copy.copy` is the trap of all traps: no copy of the numbers, and it requires grad with
-# no way back to `t`, on the memory of `t` with a counter of its own.
+# The last two say that they require grad, and no way leads back to `t` from either
+# ([206](206_switching_gradients_off.ipynb) explains the first). That is why we asked a
+# walk. `copy.copy` is the worse trap: it copied no number, stands on the memory of `t`,
+# and has a counter of its own.
 
 # %%
-assert [row["backward"] for row in more[:3]] == ["refused", "unharmed", "refused"]
-assert more[3]["is_leaf"] and more[3]["requires_grad"] and not more[3]["graph"]
-assert more[3]["backward"] == "silently wrong" and not more[3]["counter"]
+said = ["refused", "unharmed", "refused", "refused", "silently wrong"]
+assert [row["backward"] for row in more] == said
+assert all(row["is_leaf"] and row["requires_grad"] for row in more[3:])
+assert not any(row["graph"] for row in more[2:])
+assert more[3]["counter"] and more[4]["storage"] and not more[4]["counter"]
 
 # %% [markdown]
 # `deepcopy` does copy. It is meant for weights and refuses what has a node:
@@ -627,7 +635,8 @@ assert torch.allclose(got, s * (1 - s) * torch.tensor([1.0, 2.0, 2.0]))
 # %% [markdown]
 # The same number without a slope: that is `detach`. A sum of detached and recorded parts
 # has the value of all, and the slope of the recorded ones. So a step, which
-# has slope 0 wherever it has one, can pass gradients on as if it were a straight line:
+# has slope 0 wherever it has one, can pass gradients on as if it were a straight line
+# ([207](207_your_own_gradient.ipynb) writes such slopes as functions):
 
 # %%
 x = torch.linspace(-2.2, 2.2, 44, requires_grad=True)
@@ -678,24 +687,16 @@ with expect_error(RuntimeError, "a leaf Variable that requires grad"):
     w -= 0.1 * w.grad
 
 # %% [markdown]
-# (A tensor on record was once called a `Variable`.) A leaf is where walks end. Were this
-# write recorded, `w` would be the result of a subtraction, and a leaf no more. Write it
-# as `w = w - …`, and that is what happens, without a complaint. (We say `lost`, for `w`
-# is still needed.) The symptom is a weight that never gets a gradient again:
+# Were this write recorded, `w` would be the result of a subtraction, and a leaf no more:
+# that is what `w = w - …` makes of it, without a complaint. The cure is to write without
+# recording. `w` stays a leaf, and the write is counted, which one through `.data` would
+# not be:
 
 # %%
 lost = w - 0.1 * w.grad
-(lost * lost).sum().backward()
-with expect_warning(UserWarning, "not a leaf"):
-    assert not lost.is_leaf and lost.grad is None
-
-# %% [markdown]
-# The cure is to write without recording. `w` stays a leaf, and the write is counted,
-# which one through `.data` would not be:
-
-# %%
 with torch.no_grad():
     w -= 0.1 * w.grad
+assert torch.equal(w, lost) and not lost.is_leaf
 assert w.is_leaf and w.requires_grad and w._version == 1
 
 # %% [markdown]
@@ -705,14 +706,14 @@ assert w.is_leaf and w.requires_grad and w._version == 1
 # %%
 out = a.sigmoid()
 out[0] = 0
-with expect_error(RuntimeError, "output 0 of Sigmoid", lines=1):
+with expect_error(RuntimeError, "modified by an inplace operation", lines=6):
     out.sum().backward()
 
 # %% [markdown]
-# How to read it: the message goes on with *which is output 0 of Sigmoid* (torch 2.11 says
-# *SigmoidBackward0*), the operation whose result was hit. Then come the two versions,
-# found and expected, and between these lie the writes that you are looking for. Give
-# them a copy:
+# How to read it: *output 0 of Sigmoid* is the result that was hit. Between the version
+# expected and the one found lie the writes to look for; the message does not name their
+# lines, and [205](205_in_place_and_versions.ipynb) shows how to find them. Give them a
+# copy:
 
 # %%
 out = a.sigmoid().clone()
@@ -730,8 +731,8 @@ with expect_error(RuntimeError, "Can't call numpy() on Tensor that requires grad
     out.numpy()
 
 # %% [markdown]
-# The message offers a cure, and the notes call `detach` safe. Safe from torch's own
-# operations, which count. NumPy does not:
+# The message offers a cure, and the notes call `detach` safe. It is where a write is
+# counted. NumPy counts none:
 
 # %% tags=["claim:C162"]
 array = out.detach().numpy()
@@ -806,14 +807,15 @@ assert not shares_storage(best["weight"], layer.weight)
 #
 # - Storage, counter and graph are the three ties; `detach` cuts the graph alone
 #   ([shown](#What-does-detach-cut?)).
-# - A write to saved numbers is refused where the counter is shared, silently wrong where
-#   only the memory is, and else unharmed ([shown](#Who-notices-a-write?)).
+# - A write to saved numbers is refused where the saved tensor counts it, silently wrong
+#   where only the memory is shared, and else unharmed ([shown](#Who-notices-a-write?)).
 # - One walk from the result of any expression and one write through it tell which ties
 #   it keeps ([measured](#Which-ties-does-each-way-keep?)).
 # - `clone` cuts the memory and keeps the graph ([shown](#What-does-a-copy-remember?));
 #   what is wanted decides between `detach`, `clone` and both
 #   ([used](#What-is-the-table-good-for?)).
-# - Write to leaves under `no_grad`, to results after a `clone`, to arrays after both
+# - Write to leaves under `no_grad`, to saved results after a `clone`, to arrays after
+#   `detach` and `clone`
 #   ([cured](#Where-it-goes-wrong)).
 
 # %% [markdown]
@@ -824,7 +826,7 @@ assert not shares_storage(best["weight"], layer.weight)
 #
 # `t = torch.ones(3, requires_grad=True).exp()`. Each of these makes a `new`, and under
 # `no_grad` you set `new[-1] = 0`. In which cases does `t[-1]` become 0? Give their
-# letters in alphabetical order.
+# letters.
 #
 # **a** `t.detach()[1:]` **b** `t.clone().detach()` **c** `t.data` **d** `t * 1` **e**
 # `nn.Parameter(t)` **f** `t.to(torch.float32)`
@@ -917,7 +919,7 @@ exercise("204.5").check(soft_sign)
 # ### Exercise 204.6 · Is it counted?
 # *write · ●●● · 10 minutes*
 #
-# Return whether torch operations that write through `new` are counted by `t`. Both are
+# Return whether a write through `new`, such as `add_`, is counted by `t`. Both are
 # tensors; either may require grad. When you are done, all their numbers must be what
 # they were. Beware of counters that are equal by chance.
 
@@ -933,8 +935,8 @@ exercise("204.6").check(counts)
 # %% [markdown]
 # ## Next
 #
-# [502 · Module hooks](502_module_hooks.ipynb) hands you tensors on their way through a
-# model, and whether you may keep or change them is the question of this chapter.
+# [205 · In-place and versions](205_in_place_and_versions.ipynb) asks what the counter
+# counts, what a node saves, and which line wrote.
 #
 # - [In-place operations with autograd](https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-operations-with-autograd):
 #   what torch promises about version counters.
