@@ -195,6 +195,13 @@ def _places_of_all_rows(x, k):
     return out
 
 
+def _all_places_behind_a_slice(x, k):
+    out = torch.full_like(x, -math.inf)
+    values, places = x.topk(k, dim=1)
+    out[:, places] = values
+    return out
+
+
 def _best_alone(x, k):
     return x.topk(k, dim=1).values
 
@@ -269,6 +276,11 @@ EXERCISES = [
                 lambda answer: "g" in answer,
                 "fill_ writes in place, but into what the mask brought home: a copy.",
                 example=["a", "c", "e", "f", "g"],
+            ),
+            Wrong(
+                lambda answer: "a" not in answer,
+                "In a the first brackets hold an integer: a[0] is a view.",
+                example=["c", "e", "f"],
             ),
             Wrong(
                 lambda answer: "f" not in answer,
@@ -386,7 +398,8 @@ EXERCISES = [
         wrong=[
             Wrong(
                 _last_row_wins,
-                "sums[groups] += values gets, adds and sets: of two rows of a group one is lost.",
+                "Of two rows of a group one is lost: this write sets a place that is named twice "
+                "and does not accumulate.",
                 shows="values",
             ),
             Wrong(
@@ -439,6 +452,12 @@ EXERCISES = [
             Wrong(
                 _places_of_all_rows,
                 "A list behind a slice picks the same columns in all rows.",
+                shows="values",
+            ),
+            Wrong(
+                _all_places_behind_a_slice,
+                "Behind a slice, each row is written at the places of all rows: row numbers, as a "
+                "column, must stand there.",
                 shows="values",
             ),
             Wrong(_best_alone, "These are the numbers; now put them where they stood.", "shape"),

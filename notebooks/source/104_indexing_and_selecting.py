@@ -86,7 +86,8 @@ def shape_of(key, shape):
 
 
 # %% [markdown]
-# We hold it against torch for every way to put one, two or three of six parts together:
+# We hold it against torch for every way to put one, two or three of six parts together,
+# `...` once at most:
 
 # %%
 parts = (1, -1, slice(1, None), slice(0, 2, 2), None, ...)
@@ -129,9 +130,10 @@ assert d[[0, 2]].equal(d[::2])
 assert shares_storage(d, d[::2]) and not shares_storage(d, d[[0, 2]])
 
 # %% [markdown]
-# A list, an index tensor (索引张量) or a mask (掩码, a tensor of truth values) anywhere
-# between the brackets makes it advanced indexing (高级索引), and the result has memory
-# of its own. We put a list or an index tensor into the same game:
+# A list of integers, an index tensor (索引张量) or a mask (掩码, a tensor of truth values)
+# anywhere between the brackets makes it advanced indexing (高级索引), and the result has
+# memory of its own. Into the same game we put a list or an index tensor, and try three
+# masks:
 
 # %%
 collecting = ([0, 1], torch.tensor([1]))
@@ -139,20 +141,22 @@ mixed = [k for n in (1, 2, 3) for k in itertools.product(parts + collecting, rep
 mixed = [k for k in mixed if sum(part is ... for part in k) <= 1]
 mixed = [k for k in mixed if any(part is c for part in k for c in collecting)]
 assert not any(shares_storage(cube, cube[key]) for key in mixed)
-assert not shares_storage(cube, cube[cube > 5]) and len(mixed) > 300
+masked = [cube[cube > 5], cube[:, cube[0] > 5], cube[1, cube[1] > 14]]
+assert not any(shares_storage(cube, result) for result in masked) and len(mixed) > 300
 
 # %% [markdown]
-# One kind of index tensor is an exception. An integer that happens to be a tensor
-# without dimensions counts as the integer that it holds:
+# One kind of index tensor is an exception. An integer of 32 or 64 bits that happens to
+# be a tensor without dimensions counts as the integer that it holds:
 
 # %%
 one = torch.tensor(1)
-assert shares_storage(d, d[one]) and not shares_storage(d, d[one[None]])
+for index in (one, one.int()):
+    assert shares_storage(d, d[index]) and not shares_storage(d, d[index[None]])
 d[one].shape, d[one[None]].shape
 
 # %% [markdown]
-# Reading, you may not mind a copy. Writing, you do. Here are three writes, one after the
-# other. **Predict** the numbers at the end:
+# Reading, you may not mind a copy. Writing, you do. Here are three writes, one after
+# the other. **Predict** the numbers at the end:
 
 # %% tags=["predict"]
 a = torch.arange(6)
@@ -175,9 +179,9 @@ chained.__setitem__([0, 1], 70)  # [[0, 1]] = 70
 chained.tolist()
 
 # %% [markdown]
-# So the lost write went into a copy that nobody keeps. Two slices in a row are two views.
-# And `+=` behind one pair of brackets gets, adds, and sets again. Give the copy a
-# name, and the set does not happen:
+# So the lost write went into a copy that nobody keeps. Two slices in a row are two
+# views. And `+=` behind one pair of brackets gets, adds, and sets again. Give the copy
+# a name, and the set does not happen:
 
 # %%
 picked = a[a < 0]
@@ -185,8 +189,8 @@ picked += 1000
 assert picked.tolist() == [999] * 3 and a.tolist() == [50, 1, 2, -1, -1, -1]
 
 # %% [markdown]
-# Back to the first lines of this chapter. To write into a part of what a mask picks, use
-# the mask on the places, and then write with one pair of brackets:
+# Back to the first lines of this chapter. To write into a part of what a mask picks,
+# use the mask on the places, and then write with one pair of brackets:
 
 # %%
 b = torch.arange(6)
@@ -243,8 +247,8 @@ x = torch.arange(27).view(3, 3, 3)
 x[[1, 2], [1, 2], [2, 0]].numel()
 
 # %% [markdown]
-# Two: the lists walk side by side, one element for each step. A shorter list of length 1
-# is stretched, by the rules of [broadcasting (广播)](106_broadcasting.ipynb):
+# Two: the lists walk side by side, one element for each step. A shorter list of length
+# 1 is stretched, by the rules of [broadcasting (广播)](106_broadcasting.ipynb):
 
 # %% tags=["claim:C117"]
 assert x[[1, 2], [1, 2], [2, 0]].tolist() == [x[1, 1, 2], x[2, 2, 0]] == [14, 24]
@@ -266,9 +270,19 @@ names = ["d", "d[rows, cols]", "d[rows[:, None], cols]"]
 draw.moves(d, [pairs, block], taken=[pairs, block], titles=names, caption=told)
 
 # %% [markdown]
-# The shape of the result is the shape that the lists broadcast to. It takes the place of
-# the dimensions that the lists stand for, and slices keep theirs. But what if a slice
-# stands *between* the lists? **Predict** the two shapes:
+# And a list of lists? As an index tensor, its four numbers would pick four rows. Alone
+# between the brackets it is read as two lists, and a warning says that this is to change:
+
+# %%
+nested = [[0, 1], [1, 2]]
+with expect_warning(UserWarning, "Using a non-tuple sequence"):
+    assert d[nested].equal(d[[0, 1], [1, 2]]) and d[nested].shape == (2,)
+assert d[torch.tensor(nested)].shape == d[nested, :].shape == (2, 2, 4)
+
+# %% [markdown]
+# The shape of the result is the shape that the lists broadcast to. It takes the place
+# of the dimensions that the lists stand for, and slices keep theirs. But what if a
+# slice stands *between* the lists? **Predict** the two shapes:
 
 # %% tags=["predict"]
 together = cube[:, [0, 1, 2, 2], [3, 3, 1, 0]]
@@ -289,7 +303,7 @@ names = ["cube", "cube[[0, 1], :, [1, 3]]"]
 draw.grid(cube, apart, highlight=[marks, None], titles=names, caption=told)
 
 # %% [markdown]
-# Here is the rule for each two of four dimensions:
+# Here is the rule for two lists, in each two of four dimensions:
 
 # %%
 four = torch.zeros(3, 4, 5, 6)
@@ -318,8 +332,8 @@ tuple(torch_says), numpy_says
 # ## What does a mask keep?
 #
 # A comparison makes a mask, and a mask in brackets keeps the elements where it is true.
-# The notes call the function `torch.mask_select`, and comment `mask = t.le(5)` with
-# "take out the numbers greater than 5". **Predict** what comes out:
+# One of the notes calls the function `torch.mask_select`, and comments `mask = t.le(5)`
+# with "pick out the numbers greater than 5". **Predict** what comes out:
 
 # %% tags=["predict"]
 t = torch.tensor([[4, 5, 0], [5, 7, 1], [2, 5, 8]])
@@ -337,7 +351,7 @@ assert not hasattr(torch, "mask_select")
 
 # %% [markdown]
 # The result has one dimension, for what a mask marks need not be a rectangle. Must the
-# mask have the shape of the input, as another note says? `masked_select` broadcasts.
+# mask have the shape of the input, as the same note says? `masked_select` broadcasts.
 # Brackets do not: there the mask stands for as many dimensions as it has, from where it
 # stands.
 
@@ -346,13 +360,15 @@ ends = torch.tensor([True, False, True])
 assert t.masked_select(ends).tolist() == [4, 0, 5, 1, 2, 8]
 assert t.masked_select(ends[:, None]).equal(t[ends].flatten())
 assert t[ends].equal(t[[0, 2]]) and t[:, ends].equal(t[:, [0, 2]])
+assert t[[True, False, True]].equal(t[ends])
 assert cube[cube[..., 0] > 4].shape == (4, 4)
 with expect_error(IndexError, "The shape of the mask [3, 1] at index 1 does not match"):
     t[ends[:, None]]
 
 # %% [markdown]
-# The mask for `cube` has two dimensions. It stands for the first two of three, and its
-# four true places are four rows. Of `ends`, here are three readings:
+# The mask for `cube` stands for the first two of three dimensions, and its four true
+# places are four rows. A list of truth values is a mask, too. Of `ends`, here are three
+# readings:
 
 # %%
 by_row, by_column = ends[:, None].expand(3, 3), ends.expand(3, 3)
@@ -371,35 +387,40 @@ draw.grid(
 )
 
 # %% [markdown]
-# One note asks for a `ByteTensor`. Today a mask is Boolean.
-# Brackets still understand bytes, with a warning; `masked_select` refuses:
+# Another asks for a `ByteTensor`. Today a mask is Boolean. Brackets still understand
+# bytes, with a warning; `masked_select` refuses. So indices that are stored as bytes
+# mark places when they should name them:
 
 # %% tags=["claim:C107"]
 signs = torch.tensor([-1, 2, 3])
 assert (signs > 0).dtype == torch.bool and signs[signs > 0].tolist() == [2, 3]
 with expect_warning(UserWarning, "torch.uint8 is now deprecated"):
     assert signs[(signs > 0).byte()].tolist() == [2, 3]
+    assert signs[torch.tensor([2, 1, 0]).byte()].tolist() == [-1, 2]
+assert signs[torch.tensor([2, 1, 0])].tolist() == [3, 2, -1]
 with expect_error(RuntimeError, "expected BoolTensor for mask"):
     signs.masked_select((signs > 0).byte())
 
 # %% [markdown]
-# Under the mask are indices. `nonzero` (in the notes `non_zero`) lists the places of
-# all elements that are not zero, in a mask those that are true: one row for each, one
-# column for each dimension.
+# Under the mask are indices. `nonzero` (`non_zero` in one of the notes) lists the
+# places of all elements that are not zero, in a mask those that are true: one row for
+# each, one column for each dimension. `as_tuple=True` gives one tensor for each
+# dimension instead, as brackets want them.
 
 # %% tags=["claim:C108"]
 big = t > 5
-assert not hasattr(torch, "non_zero") and torch.nonzero(big).shape == (2, 2)
+assert not hasattr(torch, "non_zero")
+for y in (t, big):
+    places = itertools.product(range(3), range(3))
+    assert torch.nonzero(y).tolist() == [[i, j] for i, j in places if y[i, j] != 0]
 for y in (t, d, cube):
     assert y[(y > 5).nonzero(as_tuple=True)].equal(y[y > 5])
 big.nonzero().tolist()
 
 # %% [markdown]
-# `as_tuple=True` gives one tensor for each dimension instead, as brackets want them.
-#
-# A mask answers with as many elements as it finds. Often you want the shape kept and the
-# marked elements replaced: `masked_fill` puts one number there, `where` chooses between
-# two tensors, element by element. All three arguments broadcast:
+# A mask answers with as many elements as it finds. Often you want the shape kept and
+# the marked elements replaced: `masked_fill` puts one number there, `where` chooses
+# between two tensors, element by element, and its three arguments broadcast:
 
 # %%
 assert t.masked_fill(t > 5, -1).equal(torch.where(t > 5, -1, t))
@@ -408,18 +429,24 @@ column, row = torch.tensor([[True], [False]]), torch.tensor([1, 2, 3])
 torch.where(column, row, 0).tolist()
 
 # %% [markdown]
-# With a mask and a number the two seem to be one. Put a half where the integers of `row`
-# exceed 1. **Predict** both results:
+# With a mask and a number the two seem to be one. Put a half where the integers of
+# `row` exceed 1. **Predict** both results:
 
 # %% tags=["predict"]
 torch.where(row > 1, 0.5, row).tolist(), row.masked_fill(row > 1, 0.5).tolist()
 
 # %% [markdown]
-# `where` takes the type that holds both, `masked_fill` keeps that of its tensor and cuts
-# the number to fit. (`masked_fill_`, with the underscore, writes into the tensor.)
+# `where` promotes, as a sum of the two would
+# ([102](102_dtype_device_and_printing.ipynb) has the table); `masked_fill` keeps the
+# type of its tensor, and among integers cuts off the fraction. (`masked_fill_`, with
+# the underscore, writes into the tensor.)
 
 # %%
-assert torch.where(row > 1, 0.5, row).dtype == torch.float32
+dtypes = (torch.bool, torch.uint8, torch.int64, torch.float16, torch.float64)
+for kind, number in itertools.product(dtypes, (1, 0.5)):
+    values = row.to(kind)
+    assert torch.where(row > 1, number, values).dtype == (values + number).dtype
+    assert values.masked_fill(row > 1, number).dtype == kind
 assert row.masked_fill(row > 1, 0.5).tolist() == [1, 0, 0]
 assert row.masked_fill_(row > 1, 9) is row and row.tolist() == [1, 9, 9]
 
@@ -436,8 +463,8 @@ got = d.gather(1, index)
 got.tolist()
 
 # %% [markdown]
-# The row stays, and the column is read from `index`. Again each number is the place that
-# it came from:
+# The row stays, and the column is read from `index`. Again each number is the place
+# that it came from:
 
 # %%
 told = "`gather` along dimension 1: each arrow stays in its row of `d`."
@@ -469,8 +496,8 @@ for dim in range(3):
 assert got.shape == index.shape and down.shape == (1, 4)
 
 # %% [markdown]
-# **Rule.** `gather` copies a position and replaces one coordinate, that of `dim`, by the
-# number in `index`.
+# **Rule.** `gather` copies a position and replaces one coordinate, that of `dim`, by
+# the number in `index`.
 #
 # `scatter_` walks the same arrows backwards: it *writes* to `out[i][index[i][j]]` the
 # element `src[i][j]`. The places are those that `gather` has found:
@@ -504,10 +531,11 @@ labels = torch.tensor([2, 0, 0])
 own = scores.gather(1, labels[:, None])
 assert own.equal(scores[torch.arange(3), labels][:, None])
 hit = torch.where(scores.argmax(1) == labels, 1, 0)
+assert hit.bool().equal(own[:, 0] == scores.amax(1))
 own.tolist(), hit.tolist()
 
 # %% [markdown]
-# (`gather` and `where` are the two that the notes name without a word on them.)
+# (One of the notes names `where` and `gather` without a word on either.)
 #
 # `take_along_dim` reads like `gather`: an index and a dimension. Give both of them one
 # row of index, for a matrix of three. **Predict** the two shapes:
@@ -517,8 +545,9 @@ pair = torch.tensor([[1, 2]])
 d.gather(1, pair).shape, d.take_along_dim(pair, 1).shape
 
 # %% [markdown]
-# `gather` stops where the index stops; `take_along_dim` broadcasts the index to all rows.
-# Both want it with as many dimensions as the input has, which `keepdim=True` provides:
+# `gather` stops where the index stops; `take_along_dim` broadcasts the index to all
+# rows. Both want it with as many dimensions as the input has, which `keepdim=True`
+# provides:
 
 # %%
 assert d.gather(1, pair).equal(d[:1, 1:3])
@@ -543,9 +572,9 @@ counts[doors] += 1
 counts.tolist()
 
 # %% [markdown]
-# One visitor is lost. `+=` gets `[0, 0, 0]`, makes `[1, 1, 1]` of it, and sets: door 0 is
-# set to 1, twice. As a function the write is called `index_put`, and it takes the indices
-# as a tuple. Told to accumulate (累加), it adds each value to what is there:
+# One visitor is lost. `+=` gets `[0, 0, 0]`, makes `[1, 1, 1]` of it, and sets: door 0
+# is set to 1, twice. As a function the write is called `index_put`, and it takes the
+# indices as a tuple. Told to accumulate (累加), it adds each value to what is there:
 
 # %%
 visits = torch.ones(3, dtype=torch.int64)
@@ -580,8 +609,8 @@ assert left_open[0] in (5, 6) and left_open[2] == 7
 
 # %% [markdown]
 # Gradients ([201](201_gradients_and_graphs.ipynb) introduces them) need no reminder. An
-# element that was read twice gets its gradient twice, added up. For `gather`, that makes
-# backward a `scatter_add`:
+# element that was read twice gets its gradient twice, added up. For `gather`, that
+# makes backward a `scatter_add`:
 
 # %%
 price = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -685,10 +714,10 @@ assert wanted[bad].tolist() == [4]
 # on the data, shapes do too, and on a GPU Python has to wait for them
 # ([102](102_dtype_device_and_printing.ipynb) lets torch report it); `where` and
 # `masked_fill` keep the shape. Write to a selection with one pair of brackets. Give
-# `gather` an index made with `keepdim=True` or `[:, None]`, and look at its shape. Count
-# with `bincount`, sum groups with `index_add_`. Guard the argument of a root, a
-# logarithm or a quotient before `where`, not after. And in code that may meet NumPy, keep
-# integers and lists in separate brackets.
+# `gather` an index made with `keepdim=True` or `[:, None]`, and look at its shape.
+# Count with `bincount`, sum groups with `index_add_`. Guard the argument of a root, a
+# logarithm or a quotient before `where`, not after. And in code that may meet NumPy,
+# keep integers and lists in separate brackets.
 
 # %% [markdown]
 # ## Summary
@@ -697,10 +726,10 @@ assert wanted[bad].tolist() == [4]
 #   views ([each way tried](#What-does-an-index-do-to-a-dimension?)).
 # - Lists, index tensors and masks copy; a write reaches home through views only
 #   ([shown](#When-is-the-answer-a-copy?)).
-# - Lists pick pairs, a column and a row a block; lists apart send their dimension to the
-#   front ([drawn](#What-do-several-lists-pick?)).
-# - A mask keeps what it marks and loses the shape; `masked_fill` and `where` keep it
-#   ([shown](#What-does-a-mask-keep?)).
+# - Lists pick pairs, a column and a row a block; lists apart send their dimension to
+#   the front ([drawn](#What-do-several-lists-pick?)).
+# - A mask keeps what it marks and makes one dimension of those that it covers;
+#   `masked_fill` and `where` keep the shape ([shown](#What-does-a-mask-keep?)).
 # - `gather` reads and `scatter_` writes with one coordinate replaced
 #   ([checked](#How-do-gather-and-scatter-walk?)); repeated places need `accumulate`
 #   ([counted](#What-if-a-place-is-named-twice?)).
@@ -741,8 +770,8 @@ exercise("104.2").check(answer)
 # ### Exercise 104.3 · Gather on paper
 # *predict · ●●○ · 5 minutes*
 #
-# `m = torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]])` and `i = torch.tensor([[2, 0], [1,
-# 1]])`. Give `m.gather(0, i).tolist()`, `m.gather(1, i).tolist()` and `m[i].shape`.
+# `m = torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]])` and `i = torch.tensor([[2, 0],
+# [1, 1]])`. Give `m.gather(0, i).tolist()`, `m.gather(1, i).tolist()` and `m[i].shape`.
 
 # %% tags=["exercise"]
 answer = ...  # TODO: a list of two nested lists and a tuple
@@ -756,8 +785,8 @@ exercise("104.3").check(answer)
 #
 # `scores` has the shape `(n, classes, height, width)`, `labels` the shape `(n, height,
 # width)`: a class for each pixel of `n` pictures. The function should return, in the
-# shape of `labels`, the score that each pixel gives to its own class. For one picture it
-# works.
+# shape of `labels`, the score that each pixel gives to its own class. For one picture
+# it works.
 
 
 # %% tags=["exercise"]
@@ -774,8 +803,8 @@ exercise("104.4").check(own_scores)
 #
 # `values` has the shape `(n, k)`; `groups`, of shape `(n,)`, holds the number of each
 # row's group, from 0 to `count - 1`. Return a tensor of shape `(count, k)` with the sum
-# of each group's rows, zero for a group without rows. No loop; inputs and their type
-# stay, and gradients flow.
+# of each group's rows, zero for a group without rows. No loop; the result has the dtype
+# of `values`, the inputs stay as they are, and gradients flow.
 
 
 # %% tags=["exercise"]
@@ -810,6 +839,6 @@ exercise("104.6").check(only_the_best)
 # tensors made of parts, and again the question whose memory it is.
 #
 # - [NumPy: indexing on ndarrays](https://numpy.org/doc/stable/user/basics.indexing.html):
-#   the rules that torch follows, but for integers beside lists.
+#   the model for torch's rules; integers beside lists and negative steps differ.
 # - [torch.Tensor.scatter_](https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html):
 #   the three lines of index arithmetic, and the warning about repeated places.
