@@ -31,7 +31,7 @@ def test_the_count_of_claims_is_the_ledgers():
 
 def test_the_make_targets_it_names_exist():
     makefile = (readme.ROOT / "Makefile").read_text(encoding="utf-8")
-    named = set(re.findall(r"`?make ([a-z]+)", TEXT)) | {"test", "lab"}
+    named = set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", TEXT)) | {"test", "lab"}
     assert {"lab", "test", "doctor", "clean", "notebooks"} <= named
     for target in named:
         assert re.search(rf"(?m)^{target}:", makefile), f"README names make {target}"
