@@ -22,7 +22,7 @@ def who_copies():
         "e": q[[1, 2]],
         "f": q.t().contiguous().t(),
     }
-    return [letter for letter, result in results.items() if not shares_storage(q, result)]
+    return {letter for letter, result in results.items() if not shares_storage(q, result)}
 
 
 def strides_of(shape):
@@ -132,19 +132,19 @@ EXERCISES = [
         key=who_copies,
         wrong=[
             Wrong(
-                ["b", "e", "f"],
+                {"b", "e", "f"},
                 "q[:, 1:] skips one place after each row: try to give reshape one stride.",
             ),
-            Wrong(["b", "c", "e"], "The last one comes back transposed, but from which memory?"),
+            Wrong({"b", "c", "e"}, "The last one comes back transposed, but from which memory?"),
             Wrong(
-                ["b", "c", "f"],
+                {"b", "c", "f"},
                 "A list of indices is not a slice, even if the rows are neighbours.",
             ),
-            Wrong(["e"], "reshape copies too, when no strides describe the result."),
+            Wrong({"e"}, "reshape copies too, when no strides describe the result."),
             Wrong(
                 lambda answer: "a" in answer or "d" in answer,
                 "q and q[1:] are contiguous, and reshape can read them as they lie.",
-                example=["a", "b", "c", "e", "f"],
+                example={"a", "b", "c", "e", "f"},
             ),
         ],
         hints=[
