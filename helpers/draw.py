@@ -88,6 +88,7 @@ def grid(
     titles: Sequence[str] | None = None,
     highlight: Sequence[torch.Tensor | None] | torch.Tensor | None = None,
     columns: int | None = None,
+    labels: tuple[Sequence[str], Sequence[str]] | None = None,
     alt: str | None = None,
 ) -> None:
     """Draw small tensors as grids of their values, side by side.
@@ -101,11 +102,13 @@ def grid(
             filled in orange and framed.
         columns: how many tensors stand in a row before the next row begins; by default as many as
             the width allows.
+        labels: names of the rows and of the columns, the same for every tensor; for tensors of at
+            most 2 dimensions.
         alt: by default the values in words.
 
     Raises:
         ValueError: a tensor has more than 3 dimensions, the tensors are too large to be read as
-            numbers, or titles or highlights do not fit the tensors.
+            numbers, or titles, highlights or labels do not fit the tensors.
     """
     names = list(titles) if titles is not None else [""] * len(tensors)
     marks = [highlight] * len(tensors) if isinstance(highlight, torch.Tensor) else highlight
@@ -113,6 +116,7 @@ def grid(
     if not tensors or len(names) != len(tensors) or len(marks) != len(tensors):
         raise ValueError(f"{len(tensors)} tensors, {len(names)} titles, {len(marks)} highlights")
     _check_size(tensors)
+    aside, over = _label_room(tensors, labels)
     sheet = _Sheet()
     x, y, lowest, across = 0.0, 0.0, 0.0, 0
     for tensor, name, mark in zip(tensors, names, marks, strict=True):
@@ -120,15 +124,18 @@ def grid(
         if mark is not None and mark.shape != tensor.shape:
             raise ValueError(f"highlight {tuple(mark.shape)} for a tensor {tuple(tensor.shape)}")
         pages = values if values.dim() == 3 else values.reshape(1, *_as_matrix(values).shape)
-        wide = len(pages) * (pages.shape[2] + 0.6)
+        wide = aside + len(pages) * (pages.shape[2] + 0.6)
         full = x > 0 and x + max(wide, _width_of(name)) > 18
         if full or (columns and across == columns):
             x, y, across = 0.0, lowest + 0.5, 0
         top = y + (0.75 if name else 0.0)
         if name:
             sheet.text(x, y + 0.4, name, va="center", weight="bold")
+        if labels is not None:
+            _write_labels(sheet, (x + aside, top + over), *labels)
+            top += over
         for number, page in enumerate(pages):
-            left = x + number * (pages.shape[2] + 0.6)
+            left = x + aside + number * (pages.shape[2] + 0.6)
             chosen = None if mark is None else mark.cpu().reshape(pages.shape)[number]
             _cells(sheet, left, top, page, chosen)
             if len(pages) > 1:
@@ -138,7 +145,37 @@ def grid(
         lowest = max(lowest, top + pages.shape[1] + (0.6 if len(pages) > 1 else 0))
         x += max(wide + 0.5, _width_of(name) + 0.8)
         across += 1
+    if labels is not None and alt is None:
+        alt = f"{_grid_alt(tensors, names)} Rows: {', '.join(labels[0])}. "
+        alt += f"Columns: {', '.join(labels[1])}."
     sheet.show(caption, alt or _grid_alt(tensors, names))
+
+
+def _label_room(
+    tensors: Sequence[torch.Tensor], labels: tuple[Sequence[str], Sequence[str]] | None
+) -> tuple[float, float]:
+    """The width that row names take at the left of a grid, and the height of column names."""
+    if labels is None:
+        return 0.0, 0.0
+    rows, columns = labels
+    for tensor in tensors:
+        fits = tensor.dim() <= 2 and _as_matrix(tensor).shape == (len(rows), len(columns))
+        if not fits:
+            given = f"{len(rows)} row and {len(columns)} column labels"
+            raise ValueError(f"{given} for a tensor {tuple(tensor.shape)}")
+    return 0.3 + 0.16 * max(map(len, rows), default=0), 0.5
+
+
+def _write_labels(
+    sheet: _Sheet, corner: tuple[float, float], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    left, top = corner
+    for number, name in enumerate(rows):
+        style = {"ha": "right", "va": "center", "color": QUIET, "size": 8}
+        sheet.text(left - 0.15, top + number + 0.5, name, **style)
+    for number, name in enumerate(columns):
+        style = {"ha": "center", "va": "center", "color": QUIET, "size": 8}
+        sheet.text(left + number + 0.5, top - 0.25, name, **style)
 
 
 def _cells(

@@ -310,6 +310,16 @@ def test_alt_text_has_no_more_digits_than_the_drawing(shown):
         assert "[0.333, 2]" in metadata["figure"]["alt"]
 
 
+def test_grid_names_rows_and_columns(shown):
+    board = torch.eye(2, 3).bool()
+    draw.grid(board, board, caption="Two.", labels=(["one", "two"], ["a", "b", "c"]))
+    figure = shown[0][1]["figure"]
+    assert figure["alt"].endswith("Rows: one, two. Columns: a, b, c.")
+    assert [text for text in figure["facts"][0]["texts"] if len(text) > 1] == ["one", "two"] * 2
+    with pytest.raises(ValueError, match=r"2 row and 3 column labels for a tensor \(3, 2\)"):
+        draw.grid(board.T, caption="No.", labels=(["one", "two"], ["a", "b", "c"]))
+
+
 def test_grid_writes_whole_floats_in_full(shown):
     draw.grid(torch.tensor([1002.0, 1002.4, -0.125, 1e6]), caption="Four floats.")
     assert "[1002, 1e+03, -0.125, 1e+06]" in shown[0][1]["figure"]["alt"]
