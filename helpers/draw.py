@@ -125,7 +125,7 @@ def grid(
             raise ValueError(f"highlight {tuple(mark.shape)} for a tensor {tuple(tensor.shape)}")
         pages = values if values.dim() == 3 else values.reshape(1, *_as_matrix(values).shape)
         wide = aside + len(pages) * (pages.shape[2] + 0.6)
-        full = x > 0 and x + max(wide, _width_of(name)) > 18
+        full = x > 0 and x + max(wide, _width_of(name)) > (24 if columns else 18)
         if full or (columns and across == columns):
             x, y, across = 0.0, lowest + 0.5, 0
         top = y + (0.75 if name else 0.0)

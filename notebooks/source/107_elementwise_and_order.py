@@ -387,9 +387,10 @@ pairs = [getattr(v.unsqueeze(1), name)(v) for name in names]
 sum(pair.sum().item() for pair in pairs)
 
 # %%
-told = "Rows are compared with columns (1, 2, NaN): NaN, last, is only ever unequal."
+told = "Each row compared with each column: NaN is only ever unequal."
 assert sum(pair.sum() for pair in pairs) == 17
-draw.grid(*pairs, titles=names, highlight=pairs, columns=3, caption=told)
+labels = (["1", "2", "NaN"], ["1", "2", "NaN"])
+draw.grid(*pairs, titles=names, highlight=pairs, columns=3, labels=labels, caption=told)
 
 # %% [markdown]
 # With NaN on either side `ne` holds and the other five do not. So the opposite of

@@ -387,13 +387,15 @@ lost = plain.isinf()
 figure, axes = canvas(6, 2.6)
 axes.plot(a.tolist(), (safe - a).tolist(), label="logsumexp")
 axes.plot(a[~lost].tolist(), (plain - a)[~lost].tolist(), "o", label="plain formula")
-axes.plot(a[lost].tolist(), [0] * 6, "x", color=RED, label="plain formula: infinite")
-axes.set(xlabel="a", ylabel="answer minus a", ylim=(-0.1, 1))
-axes.legend(loc="upper center", ncols=3)
-told = (
-    "For two equal numbers a, the plain formula is infinite where a is far from zero."
+axes.plot([120, 160, 200], [1] * 3, "^", color=RED, label="plain formula: inf")
+axes.plot([-120, -160, -200], [0.4] * 3, "v", color=RED, label="plain formula: -inf")
+axes.set(xlabel="a", ylabel="answer minus a", ylim=(0.35, 1.05))
+axes.legend(loc="upper left", fontsize=8)
+assert plain[lost].tolist() == [-torch.inf] * 3 + [torch.inf] * 3
+told = "For two equal numbers a, the plain formula leaves the picture where a is large."
+alt = (
+    "A flat line at 0.693; dots on it from -80 to 80, red triangles at 120 and beyond."
 )
-alt = "A flat line at 0.693; dots on it from -80 to 80, red crosses at 120 and beyond."
 show(figure, told, alt)
 
 # %% [markdown]
@@ -423,8 +425,11 @@ for name in names:
         factors = torch.ones([2] * i), torch.ones([2] * j)
         board[i, j] = shape_or_refusal(getattr(torch, name), *factors) != "refused"
     boards.append(board)
-told = "Row: rank of the left factor, from 0; column: of the right one; T: accepted."
-draw.grid(*boards, titles=names, highlight=boards, columns=3, caption=told)
+told = "Ranks that are accepted: rows for the left factor, columns for the right."
+ranks = ("01234", "01234")
+draw.grid(
+    *boards, titles=names, highlight=boards, columns=3, labels=ranks, caption=told
+)
 
 # %% [markdown]
 # Four of the six accept one pair of ranks each. `mm` is for two matrices, as the notes
@@ -688,10 +693,10 @@ assert boards[0].all()
 assert boards[1].int().tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]
 
 # %%
-told = (
-    "Column: 3, 6, 9, 12 rows; row: limits 1e-4, 1e-8, 1e-12; T: all errors below it."
-)
-draw.grid(*boards, titles=["solve", "inverse"], highlight=boards, caption=told)
+told = "Whether all errors are below the limit of the row, for 3, 6, 9, 12 equations."
+marks = (["1e-4", "1e-8", "1e-12"], ["3", "6", "9", "12"])
+titles = ["solve", "inverse"]
+draw.grid(*boards, titles=titles, highlight=boards, labels=marks, caption=told)
 
 # %% [markdown]
 # Yet neither found the ten ones to eight decimals, since such equations hardly tell one
