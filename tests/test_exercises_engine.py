@@ -724,6 +724,17 @@ def test_a_narrow_tolerance_is_not_written_as_nothing():
     assert "too small: more than 0.1% away" in report.details[0]
 
 
+def test_a_count_is_right_or_wrong():
+    def key():
+        return 28
+
+    asked = value("measure", key, tolerance=0)
+    saw(grade(asked, 28.0), "pass")
+    report = grade(asked, 27)
+    saw(report, "wrong", "values")
+    assert report.details[0].endswith("27 is too small.")
+
+
 def test_measures():
     def key():
         return 200.0

@@ -84,7 +84,7 @@ what goes wrong. ``labels`` names all that may stand there when some must be lef
              wrong=[Wrong(["forward", "pre"], "A pre-hook runs before."), ...], hints=[...])
 
 **measure**: the answer is a number (or a dict of numbers); ``key`` measures now, and ``tolerance``
-is relative to it::
+is relative to it (0 where the number is a count)::
 
     Exercise(id="103.5", name="...", kind="measure", key=bytes_of_the_storage, tolerance=0.01,
              wrong=[Wrong(lambda answer: answer == 6, "These are elements.", example=6), ...],

@@ -72,7 +72,8 @@ class Exercise:
         accepts: *order*: for exercises with several right orders; runs the labels in the given
             order and returns True, or one sentence that says what goes wrong.
         tolerance: relative and absolute tolerance of numbers. None is exact for integers and
-            torch.testing's own tolerance for floats; *measure* must state one, relative only.
+            torch.testing's own tolerance for floats; *measure* must state one, relative only,
+            and 0 for a count.
 
     Raises:
         ValueError: the declaration is incomplete or contradicts itself.
@@ -163,8 +164,8 @@ def _value_faults(exercise: Exercise):
     yield from _source_faults("key", exercise.key)
     if exercise.kind != "order" and (exercise.labels or exercise.accepts):
         yield "labels and accepts are for order exercises"
-    if exercise.kind == "measure" and not exercise.tolerance:
-        yield "a measure exercise states its tolerance, 0.1 for a tenth"
+    if exercise.kind == "measure" and exercise.tolerance is None:
+        yield "a measure exercise states its tolerance, 0.1 for a tenth, 0 for a count"
     for wrong in exercise.wrong:
         if isinstance(wrong.answer, FunctionType) and wrong.example is ...:
             yield f"the wrong answer with the message {wrong.message!r} needs an example"

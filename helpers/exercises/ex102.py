@@ -289,7 +289,7 @@ EXERCISES = [
         name="One in how many",
         kind="measure",
         key=integers_held,
-        tolerance=1e-6,
+        tolerance=0,
         wrong=[
             Wrong(
                 {"float16": 2049, "bfloat16": 257},

@@ -278,7 +278,7 @@ EXERCISES = [
         name="How often is chunk short?",
         kind="measure",
         key=how_often_short,
-        tolerance=1e-6,
+        tolerance=0,
         wrong=[
             Wrong(0, "Try n = 9: pieces of two, and how many of them?"),
             Wrong(7, "Lengths under 8 are short, but so is 9, for one."),

@@ -124,8 +124,10 @@ def _slip(yours, key, path, tolerance, relative, written) -> tuple[str, str]:
                 return _slip(yours[k], key[k], _step(path, repr(k)), tolerance, relative, yours[k])
     if relative:
         size = "large" if yours > key else "small"
-        off = f"more than {tolerance * 100:g}% away from what is measured now"
-        return "values", f"{start}{write_value(yours)} is too {size}: {off}."
+        off = (
+            f": more than {tolerance * 100:g}% away from what is measured now" if tolerance else ""
+        )
+        return "values", f"{start}{write_value(yours)} is too {size}{off}."
     return "values", f"{start}{write_value(yours)} is not what torch gives."
 
 
