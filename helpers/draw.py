@@ -125,8 +125,8 @@ def grid(
             raise ValueError(f"highlight {tuple(mark.shape)} for a tensor {tuple(tensor.shape)}")
         pages = values if values.dim() == 3 else values.reshape(1, *_as_matrix(values).shape)
         wide = aside + len(pages) * (pages.shape[2] + 0.6)
-        full = x > 0 and x + max(wide, _width_of(name)) > (24 if columns else 18)
-        if full or (columns and across == columns):
+        full = across == columns if columns else x > 0 and x + max(wide, _width_of(name)) > 18
+        if full:
             x, y, across = 0.0, lowest + 0.5, 0
         top = y + (0.75 if name else 0.0)
         if name:
@@ -145,10 +145,10 @@ def grid(
         lowest = max(lowest, top + pages.shape[1] + (0.6 if len(pages) > 1 else 0))
         x += max(wide + 0.5, _width_of(name) + 0.8)
         across += 1
-    if labels is not None and alt is None:
-        alt = f"{_grid_alt(tensors, names)} Rows: {', '.join(labels[0])}. "
-        alt += f"Columns: {', '.join(labels[1])}."
-    sheet.show(caption, alt or _grid_alt(tensors, names))
+    said = _grid_alt(tensors, names)
+    if labels is not None:
+        said += f" Rows: {', '.join(labels[0])}. Columns: {', '.join(labels[1])}."
+    sheet.show(caption, alt or said)
 
 
 def _label_room(
