@@ -6,10 +6,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jupytext
-import nbformat
-from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -79,6 +79,10 @@ def read_source(text: str) -> NotebookNode:
     Args:
         text: the content of a ``NNN_name.py`` file.
     """
+    # Here, since whoever only asks where the chapters are must not wait a second for them.
+    import jupytext
+    import nbformat
+
     parsed = jupytext.reads(text, fmt="py:percent")
     notebook = nbformat.v4.new_notebook(metadata=METADATA)
     seen: dict[str, int] = {}
