@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import os
 import re
@@ -35,6 +34,7 @@ from nbformat import NotebookNode
 
 from helpers.book import percent, readme
 from helpers.book.chapters import ROOT, Chapter, chapters, read_source
+from helpers.book.inputs import leaned_on
 from helpers.book.kernel import kernel_environment
 
 LIMIT = 120
@@ -133,24 +133,6 @@ def build(book: Book, chapter: Chapter, text: str, limit: float) -> NotebookNode
     nbformat.validate(notebook)
     write_atomically(chapter.notebook, nbformat.writes(notebook, indent=1) + "\n")
     return notebook
-
-
-def leaned_on(root: Path, number: str) -> str:
-    """A digest of everything outside its source that a chapter's outputs may depend on."""
-    helpers = root / "helpers"
-    files = [root / "requirements.lock"]
-    for folder in (helpers, root / "data"):
-        files += sorted(path for path in folder.rglob("*") if path.is_file())
-    total = hashlib.sha256()
-    for path in files:
-        parts = path.relative_to(root).parts
-        other = re.fullmatch(r"ex\d{3}\.py", path.name) and path.name != f"ex{number}.py"
-        junk = any(part == "__pycache__" or part.startswith(".") for part in parts)
-        if junk or parts[:2] == ("helpers", "book") or (other and "exercises" in parts):
-            continue
-        content = path.read_bytes() if path.exists() else b""
-        total.update(f"{'/'.join(parts)}\n{hashlib.sha256(content).hexdigest()}\n".encode())
-    return total.hexdigest()
 
 
 def read_notebook(path: Path) -> NotebookNode | None:
