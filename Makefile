@@ -15,6 +15,7 @@ help:
 	@echo
 	@echo "For authors:"
 	@echo "  make notebooks         build the chapters whose source changed (NB=103, FORCE=1)"
+	@echo "  make test CHANGED=1    leave out chapters unchanged since they last passed (ARGS=notebooks)"
 	@echo "  make adopt NB=103      bring an edit made in Jupyter back into the source (FROM=file)"
 	@echo "  make bench             measure the suite, the kernels and the imports on this machine"
 	@echo "  make clean             remove the environment and caches; the workbook stays"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 MANIFEST = "SHA256SUMS"
-# Files of the folder that people edit, and that no digest holds fast.
-_EDITED = {".md", ".py", ".yml"}
+# Files of the folder that people edit, that no digest holds fast and that no chapter loads.
+EDITED = {".md", ".py", ".yml"}
 
 
 class DataError(Exception):
@@ -134,7 +134,7 @@ def verify(folder: Path = DATA) -> list[str]:
     problems = [_problem(name, digest, folder) for name, digest in digests.items()]
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        ours = name in digests or name == MANIFEST or path.suffix in _EDITED
+        ours = name in digests or name == MANIFEST or path.suffix in EDITED
         hidden = any(part.startswith((".", "__")) for part in Path(name).parts)
         if path.is_file() and not ours and not hidden:
             problems.append(

@@ -5,13 +5,16 @@ waits out the whole time limit for a dead kernel, and lets a comment or a tag sw
 Here every code cell of every notebook is run again, in order, and compared whole; whatever
 cannot be compared fails. At the end the session says what was compared and what was not.
 
+``--changed`` leaves out the chapters that are as they were at their last green run, by content.
+In CI it is ignored.
+
 It also turns a skipped test into a failure where the environment variable CI is set.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -23,7 +26,8 @@ import pytest
 from nbformat import NotebookNode
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from tests.strict import cells, outputs
+from helpers.book.suite import switched_on
+from tests.strict import cells, changed, outputs
 from tests.strict.kernel import KernelDied, OutOfTime, StrictKernel
 
 CELL_SECONDS = 120.0
@@ -31,6 +35,9 @@ CHAPTER_SECONDS = 300.0
 _NBVALS_DEFAULT = 2000
 _RECORD = "book"
 _SECONDS = "book/seconds"
+_LEFT_OUT = pytest.StashKey[set[Path]]()
+_SLOWEST = 5
+_STARTS = re.compile("subprocess|Popen|kernel", re.IGNORECASE)
 
 
 class CellFailure(Exception):
@@ -106,7 +113,7 @@ class StrictNotebook(IPyNbFile):
             item = StrictCell.from_parent(
                 self, name=f"cell {count} ({cell.id})", cell_num=count, cell=cell, options={}
             )
-            item.place, item.is_last = place, count == len(code)
+            item.place, item.of = place, len(code)
             yield item
 
     def setup(self) -> None:
@@ -139,7 +146,7 @@ class StrictCell(IPyNbCell):
 
     parent: StrictNotebook
     place: int
-    is_last: bool
+    of: int
 
     def setup(self) -> None:
         """Nothing to mark: nbval would expect the rest of a chapter to fail, and call that fine."""
@@ -166,7 +173,7 @@ class StrictCell(IPyNbCell):
                 problems += [f"now: {problem}" for problem in outputs.problems(output)]
             if found := outputs.difference(self.cell.outputs, came):
                 problems.append(found)
-            if self.is_last and (left := self._left_behind()):
+            if self.cell_num == self.of and (left := self._left_behind()):
                 problems.append(f"processes outlive the chapter: {left}")
             figures = sum(map(outputs.is_figure, came))
             self._record(figures=figures)
@@ -230,14 +237,21 @@ class StrictCell(IPyNbCell):
         return [f"    {line}" for line in lines[:3]] + (["    …"] if len(lines) > 3 else [])
 
     def _record(self, figures: int = 0, ignored: str = "") -> None:
-        self.user_properties.append((_RECORD, {"figures": figures, "ignored": ignored}))
+        record = {"of": self.of, "figures": figures, "ignored": ignored}
+        self.user_properties.append((_RECORD, record))
 
 
 # What pytest calls.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("nbval").addoption(
+    group = parser.getgroup("nbval")
+    group.addoption(
+        "--changed",
+        action="store_true",
+        help="leave out the chapters that are as they were at their last green run (not in CI)",
+    )
+    group.addoption(
         "--chapter-timeout",
         type=float,
         default=CHAPTER_SECONDS,
@@ -253,8 +267,22 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     if option.nbval_cell_timeout == _NBVALS_DEFAULT:
         option.nbval_cell_timeout = CELL_SECONDS
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Summary(config), "book-summary")
+    if hasattr(config, "workerinput"):
+        config.stash[_LEFT_OUT] = {Path(path) for path in config.workerinput["book_left_out"]}
+        return
+    summary = Summary(config)
+    config.stash[_LEFT_OUT] = {*summary.left_out}
+    config.pluginmanager.register(summary, "book-summary")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that runs tests for this one what is left out."""
+    node.workerinput["book_left_out"] = [str(path) for path in node.config.stash[_LEFT_OUT]]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path in config.stash[_LEFT_OUT] else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -270,15 +298,24 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Slowest files first, as measured last time: the last worker then ends soonest."""
     known = _known_seconds(config)
-    guessed: Counter[str] = Counter()
-    for item in items:
-        guessed[_file(item.nodeid)] += 1
-    # A file never measured counts as slow, a chapter (the more cells, the slower) as slower.
+    paths = {_file(item.nodeid): item.path for item in items}
+    counts = Counter(_file(item.nodeid) for item in items)
+    # A file never measured counts as slow.
     cost = {
-        name: known.get(name, 1000.0 + count if name.endswith(".ipynb") else 100.0)
-        for name, count in guessed.items()
+        name: known[name] if name in known else 1000.0 + _guessed_seconds(paths[name], count)
+        for name, count in counts.items()
     }
     items.sort(key=lambda item: -cost[_file(item.nodeid)])
+
+
+def _guessed_seconds(path: Path, items: int) -> float:
+    """About how long a file takes that was never measured here.
+
+    Chapters differ little. What makes a file of tests slow are the processes that it starts.
+    """
+    if path.suffix == ".ipynb":
+        return 2 + 0.04 * items
+    return 2 * len(_STARTS.findall(path.read_text(encoding="utf-8"))) + 0.1 * items
 
 
 @pytest.hookimpl(wrapper=True)
@@ -294,8 +331,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Any:
 
 
 def _no_skip(report: Any) -> Any:
-    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    if in_ci and report.skipped and not hasattr(report, "wasxfail"):
+    if switched_on("CI") and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid}: no test may be skipped in CI. {reason}"
@@ -303,7 +339,7 @@ def _no_skip(report: Any) -> Any:
 
 
 class Summary:
-    """What was compared, what was not and why, and how long each chapter took."""
+    """What was compared, what was not and why, and how long the slowest chapters took."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -311,10 +347,22 @@ class Summary:
         self.figures: Counter[str] = Counter()
         self.ignored: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.seconds: Counter[str] = Counter()
+        self.left_out: list[Path] = []
+        self.trouble = ""
+        below, named = _asked_for(config)
+        try:
+            self.verified = changed.Verified(config.rootpath, [*below, *named])
+        except OSError as error:
+            self.verified = changed.Verified(config.rootpath, [])
+            self.trouble = f"what changed is not known: {error}"
+        if config.option.changed and not switched_on("CI"):
+            self.left_out = [path for path in self.verified.unchanged() if path not in named]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = _file(report.nodeid)
         self.seconds[name] += report.duration
+        if report.failed:
+            self.verified.failed(name)
         if report.when != "call":
             return
         for key, record in report.user_properties:
@@ -325,34 +373,97 @@ class Summary:
             else:
                 self.compared[name] += 1
                 self.figures[name] += record["figures"]
+                if report.passed:
+                    self.verified.passed(name, report.nodeid, record["of"])
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         for item in items:
             if isinstance(item, StrictCell):
                 self.ignored[_file(item.nodeid)]["deselected"] += 1
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         # Without the cache plugin there is nowhere to remember.
         if cache := getattr(self.config, "cache", None):
             rounded = {name: round(seconds, 1) for name, seconds in self.seconds.items()}
             cache.set(_SECONDS, {**_known_seconds(self.config), **rounded})
+        try:
+            self.verified.keep()
+        except OSError as error:
+            self.trouble = f"what passed cannot be noted for --changed: {error}"
+        option = self.config.option
+        selected = option.keyword or option.markexpr or option.deselect
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not selected:
+            # That all is left out is no failure.
+            session.exitstatus = pytest.ExitCode.OK if self.left_out else session.exitstatus
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        lines = [*self.chapters(), *self._left_out()]
+        if lines:
+            terminalreporter.section("the book")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+    def chapters(self) -> Iterator[str]:
+        """The slowest chapters and those with something ignored, and what all are together."""
         chapters = sorted({*self.compared, *self.ignored}, key=lambda name: -self.seconds[name])
         if not chapters:
             return
-        line = terminalreporter.write_line
-        terminalreporter.section("the book")
-        for name in chapters:
-            counts = f"{self.compared[name]} cells, {self.figures[name]} figures"
-            line(f"{self.seconds[name]:7.1f} s  {Path(name).stem}: {counts}")
+        brief = self.config.option.verbose < 0 and len(chapters) > _SLOWEST + 1
+        shown = [
+            name
+            for place, name in enumerate(chapters)
+            if not brief or place < _SLOWEST or self.ignored[name]
+        ]
+        if brief:
+            yield f"the {_SLOWEST} slowest chapters, and any with something ignored:"
+        for name in shown:
+            yield self._line([name], Path(name).stem)
             for reason, count in self.ignored[name].items():
-                line(f"           {count} ignored: {reason}")
+                yield f"           {count} ignored: {reason}"
+        if others := [name for name in chapters if name not in shown]:
+            yield self._line(others, f"the other {len(others)} together (-v lists them)")
         ignored = sum(sum(reasons.values()) for reasons in self.ignored.values())
-        line(
+        yield (
             f"{self.compared.total()} cells compared, {ignored} ignored, "
             f"{self.figures.total()} figures compared, in {len(chapters)} chapters"
         )
+        seconds = sum(self.seconds[name] for name in chapters)
+        rest = self.seconds.total() - seconds
+        yield f"{seconds:.1f} s for the chapters, {rest:.1f} s for the other tests"
+
+    def _line(self, names: list[str], title: str) -> str:
+        seconds, compared, figures = (
+            sum(counts[name] for name in names)
+            for counts in (self.seconds, self.compared, self.figures)
+        )
+        return f"{seconds:7.1f} s  {title}: {compared} cells, {figures} figures"
+
+    def _left_out(self) -> Iterator[str]:
+        if self.config.option.changed and switched_on("CI"):
+            yield "CHANGED is ignored in CI: no chapter was left out"
+        if self.left_out:
+            numbers = ", ".join(path.name[:3] for path in self.left_out)
+            yield (
+                f"left out, unchanged since their last green run: {len(self.left_out)} ({numbers})"
+            )
+        if self.trouble:
+            yield self.trouble
+
+
+def _asked_for(config: pytest.Config) -> tuple[list[Path], set[Path]]:
+    """The chapters below the folders that pytest was asked for, and those asked for by name."""
+    if not config.option.nbval:
+        return [], set()
+    folder = config.invocation_params.dir
+    asked = [(folder / word.partition("::")[0]).resolve() for word in config.args]
+    chapters = changed.chapters_in(config.rootpath)
+    named = {path for path in chapters if path.resolve() in asked}
+    below = [
+        path
+        for path in chapters
+        if path not in named and any(one in path.resolve().parents for one in asked)
+    ]
+    return below, named
 
 
 def _file(nodeid: str) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -18,8 +19,8 @@ from PIL import Image, ImageDraw
 
 from helpers.book import suite
 from helpers.book.chapters import METADATA, ROOT
-from tests.nbval_strict import read_notebook
-from tests.strict import pictures
+from tests.nbval_strict import Summary, read_notebook
+from tests.strict import changed, pictures
 from tests.strict.kernel import KernelDied, OutOfTime, StrictKernel
 from tests.strict.outputs import difference, normal, problems
 
@@ -101,6 +102,109 @@ def test_slowest_first_and_deselected_cells_are_counted(tmp_path):
     assert "1 ignored: deselected" in done.stdout
     assert "3 cells compared, 3 ignored" in done.stdout
     assert json.loads(known.read_text())["slow.ipynb"] < 60
+
+
+def test_what_was_never_measured_is_guessed(tmp_path):
+    for name, cells in (("long", 9), ("short", 1)):
+        notebook(tmp_path / f"{name}.ipynb", *["pass"] * cells)
+    (tmp_path / "test_calm.py").write_text("def test_calm(): pass")
+    starts = "import subprocess\ndef test_starts():\n    subprocess.run(['true'])"
+    (tmp_path / "test_starts.py").write_text(starts)
+    done = run(tmp_path, "--nbval", "--co", "-q")
+    files = [line.split("::")[0] for line in done.stdout.splitlines() if "::" in line]
+    assert list(dict.fromkeys(files)) == [
+        "test_starts.py",
+        "long.ipynb",
+        "short.ipynb",
+        "test_calm.py",
+    ]
+
+
+def summary(tmp_path: Path, **options: object) -> Summary:
+    """What says at the end what was compared, as pytest would make it."""
+    usual = {"verbose": -1, "nbval": True, "changed": False}
+    return Summary(
+        SimpleNamespace(
+            option=SimpleNamespace(**{**usual, **options}),
+            rootpath=tmp_path,
+            invocation_params=SimpleNamespace(dir=tmp_path),
+            args=["notebooks"],
+        )
+    )
+
+
+def report(nodeid: str, seconds: float, **said: object) -> SimpleNamespace:
+    """What a cell (or a test) reports when it has run and passed."""
+    record = {"of": 1, "figures": 0, "ignored": "", **said}
+    properties = [("book", record)] if ".ipynb" in nodeid else []
+    return SimpleNamespace(
+        nodeid=nodeid,
+        duration=seconds,
+        when="call",
+        failed=False,
+        passed=True,
+        user_properties=properties,
+    )
+
+
+def test_the_slowest_chapters_are_named_and_all_are_summed_up(tmp_path):
+    quiet, loud = summary(tmp_path), summary(tmp_path, verbose=0)
+    for one in (quiet, loud):
+        for number in range(101, 109):
+            nodeid = f"notebooks/{number}_name.ipynb::cell 1"
+            one.pytest_runtest_logreport(report(nodeid, number - 100, figures=2))
+        late = report("notebooks/101_name.ipynb::cell 2", 0.5, ignored="not run: its kernel died")
+        one.pytest_runtest_logreport(late)
+        one.pytest_runtest_logreport(report("tests/test_data.py::test_one", 30))
+    slowest = [
+        f"    {number - 100}.0 s  {number}_name: 1 cells, 2 figures" for number in range(101, 109)
+    ]
+    slowest[0] = slowest[0].replace("1.0 s", "1.5 s")
+    ignored = "           1 ignored: not run: its kernel died"
+    totals = [
+        "8 cells compared, 1 ignored, 16 figures compared, in 8 chapters",
+        "36.5 s for the chapters, 30.0 s for the other tests",
+    ]
+    assert [*quiet.chapters()] == [
+        "the 5 slowest chapters, and any with something ignored:",
+        *slowest[:2:-1],
+        slowest[0],
+        ignored,
+        "    5.0 s  the other 2 together (-v lists them): 2 cells, 4 figures",
+        *totals,
+    ]
+    assert [*loud.chapters()] == [*slowest[::-1], ignored, *totals]
+
+
+def test_only_a_cell_that_passed_counts_as_green(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    path = notebook(tmp_path / "notebooks" / "101_name.ipynb", "one = 1")
+    cell = report("notebooks/101_name.ipynb::cell 1", 1)
+    for passed, failed in ((False, False), (False, True), (True, True)):
+        one = summary(tmp_path)
+        cell.passed, cell.failed = passed, failed
+        one.pytest_runtest_logreport(cell)
+        one.verified.keep()
+        assert one.verified.unchanged() == []
+    cell.passed, cell.failed = True, False
+    one = summary(tmp_path)
+    one.pytest_runtest_logreport(cell)
+    one.verified.keep()
+    assert one.verified.unchanged() == [path]
+
+
+def test_what_cannot_be_read_leaves_nothing_out(tmp_path, monkeypatch):
+    def refused(root, chapters, machinery=None):
+        if [*chapters]:
+            raise PermissionError(13, "no", "notebooks/101_name.ipynb")
+        return {}
+
+    (tmp_path / "notebooks").mkdir()
+    notebook(tmp_path / "notebooks" / "101_name.ipynb", "one = 1")
+    monkeypatch.setattr(changed, "digests", refused)
+    one = summary(tmp_path, changed=True)
+    assert one.left_out == []
+    assert "what changed is not known: " in one.trouble
 
 
 def test_a_chapter_has_a_hard_limit(tmp_path):
@@ -249,3 +353,5 @@ def test_the_suite_runs_everything_or_what_is_asked_for():
     assert everything[-5:] == ["notebooks", "tests", "helpers", "-k", "storage"]
     assert {"--nbval", "--dist=loadfile", "--doctest-modules"} < {*everything}
     assert "notebooks" not in suite.command(["tests/test_data.py::test_one"])
+    assert "--changed" not in everything
+    assert "--changed" in suite.command([], changed=True)

@@ -6,12 +6,15 @@ import hashlib
 import re
 from pathlib import Path
 
+from helpers.data import EDITED
+
 
 def leaned_on(root: Path, number: str, files: dict[str, str] | None = None) -> str:
     """A digest of everything outside its source that a chapter's outputs may depend on.
 
     Of ``helpers/exercises`` that is the chapter's own module and what all share; ``helpers/book``
-    is the machinery itself and does not count.
+    is the machinery itself and does not count. Of ``data/``, ledgers and texts do not count: no
+    chapter loads them.
 
     Args:
         root: the book's folder.
@@ -27,7 +30,7 @@ def leaned_on(root: Path, number: str, files: dict[str, str] | None = None) -> s
 
 
 def shared_files(root: Path) -> dict[str, str]:
-    """The pins and each file of ``helpers/`` and ``data/``: its name and its content's digest."""
+    """The pins and each file of ``helpers/`` and ``data/`` that counts: name and digest."""
     files = [root / "requirements.lock"]
     for folder in (root / "helpers", root / "data"):
         files += sorted(path for path in folder.rglob("*") if path.is_file())
@@ -35,11 +38,16 @@ def shared_files(root: Path) -> dict[str, str]:
     for path in files:
         parts = path.relative_to(root).parts
         junk = any(part == "__pycache__" or part.startswith(".") for part in parts)
-        if not junk and parts[:2] != ("helpers", "book"):
+        edited = parts[0] == "data" and path.suffix in EDITED
+        if not junk and not edited and parts[:2] != ("helpers", "book"):
             found["/".join(parts)] = content_of(path)
     return found
 
 
 def content_of(path: Path) -> str:
     """The SHA-256 of a file's content; of nothing, where there is no file."""
-    return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    return hashlib.sha256(content).hexdigest()

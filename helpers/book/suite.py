@@ -4,6 +4,9 @@ One run of pytest holds everything: the chapters under strict nbval, the tests, 
 the helpers. Chapters run in parallel, one process a core, each kernel with one thread of torch.
 Every file goes to one process as a whole, the slowest first. Nothing is written to the tree but
 caches that git ignores.
+
+With the environment variable CHANGED, as in ``make test CHANGED=1``, the chapters that are as they
+were at their last green run are left out and named; in CI nothing is ever left out.
 """
 
 from __future__ import annotations
@@ -31,11 +34,24 @@ def main(argv: list[str]) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="book-suite-", ignore_cleanup_errors=True) as home:
         environment = kernel_environment(os.path.join(home, "book"))
-        return subprocess.run(command(argv), cwd=ROOT, env=environment).returncode
+        # It is for this suite, and for none that a test of the suite may start.
+        environment.pop("CHANGED", None)
+        call = command(argv, changed=switched_on("CHANGED"))
+        return subprocess.run(call, cwd=ROOT, env=environment).returncode
 
 
-def command(argv: list[str], root: Path = ROOT) -> list[str]:
+def switched_on(variable: str) -> bool:
+    """Whether an environment variable is set to something that does not mean no."""
+    return os.environ.get(variable, "").lower() not in ("", "0", "false", "no")
+
+
+def command(argv: list[str], root: Path = ROOT, changed: bool = False) -> list[str]:
     """The call of pytest that is the suite.
+
+    Args:
+        argv: options and paths for pytest.
+        root: the folder that the paths are relative to.
+        changed: leave out the chapters that are as they were at their last green run.
 
     >>> command(["tests/test_data.py", "-x"])[-2:]
     ['tests/test_data.py', '-x']
@@ -45,6 +61,7 @@ def command(argv: list[str], root: Path = ROOT) -> list[str]:
         *(sys.executable, "-m", "pytest", "--nbval"),
         *("--doctest-modules", *(f"--ignore={path}" for path in NO_TESTS)),
         *("-n", str(cores()), "--dist=loadfile", "--no-loadscope-reorder", "-q"),
+        *(("--changed",) if changed else ()),
         *(() if asked else EVERYTHING),
         *argv,
     ]

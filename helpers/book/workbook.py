@@ -15,9 +15,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Not from helpers.book.chapters: its import of jupytext alone would double the time of `make lab`.
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = ROOT / "notebooks"
+from helpers.book.chapters import NOTEBOOKS, ROOT
+
 WORKBOOK = ROOT / "workbook"
 MANIFEST = ".book.json"
 
