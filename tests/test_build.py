@@ -48,6 +48,7 @@ def put(book, name, text):
 def unrun(monkeypatch):
     """Write notebooks without running them; the list of the chapters that would have been run."""
     ran = []
+    monkeypatch.setenv("BOOK_WARM", "0")
 
     def pretend(book, chapter, text, limit):
         ran.append(chapter.number)

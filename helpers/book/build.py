@@ -18,24 +18,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import psutil
 from filelock import FileLock, Timeout
-from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
-from helpers.book import percent, readme
+from helpers.book import percent, readme, warm
 from helpers.book.chapters import ROOT, Chapter, chapters, read_source
 from helpers.book.inputs import leaned_on
-from helpers.book.kernel import kernel_environment
+from helpers.book.kernel import kernel_environment, session_of
+from helpers.book.provisioner import AsyncQuickClient, OwnPython
 
 LIMIT = 120
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -194,28 +193,48 @@ def _build_all(book: Book, wanted: list[Chapter], force: bool, limit: float, orp
         _report_orphans(book)
     records = _Records(book.cache / "build.json")
     counts = dict.fromkeys(("built", "up to date", "failed"), 0)
-    for chapter in wanted:
-        began = time.monotonic()
-        try:
-            # Seen before the run: what changes while it runs is built the next time.
-            text = chapter.source.read_text(encoding="utf-8")
-            inputs = leaned_on(book.root, chapter.number)
-            notebook = read_notebook(chapter.notebook)
-            record = records.of(chapter)
-            if force or _stale(chapter, text, inputs, notebook, record):
-                notebook = build(book, chapter, text, limit)
-                counts["built"] += 1
-                ran = sum(cell.cell_type == "code" for cell in notebook.cells)
-                _line(f"{chapter.name}: {ran} cells, {time.monotonic() - began:.1f} s")
-            else:
-                counts["up to date"] += 1
-            records.keep(chapter, inputs=inputs, cells=_cells_digest(notebook))
-        except (BuildError, OSError, ValueError) as error:
-            counts["failed"] += 1
-            _line()
-            print(f"book: {chapter.number} not built: {words(error)}", file=sys.stderr, flush=True)
+    with ExitStack() as stack:
+        # For a single chapter, a parent that imports what all of them do would cost more.
+        if len(wanted) > 1 and (force or _several_stale(book, wanted, records)):
+            stack.enter_context(warm.own_kernels(kernel_environment(tempfile.gettempdir())))
+        for chapter in wanted:
+            began = time.monotonic()
+            try:
+                # Seen before the run: what changes while it runs is built the next time.
+                text = chapter.source.read_text(encoding="utf-8")
+                inputs = leaned_on(book.root, chapter.number)
+                notebook = read_notebook(chapter.notebook)
+                record = records.of(chapter)
+                if force or _stale(chapter, text, inputs, notebook, record):
+                    notebook = build(book, chapter, text, limit)
+                    counts["built"] += 1
+                    ran = sum(cell.cell_type == "code" for cell in notebook.cells)
+                    _line(f"{chapter.name}: {ran} cells, {time.monotonic() - began:.1f} s")
+                else:
+                    counts["up to date"] += 1
+                records.keep(chapter, inputs=inputs, cells=_cells_digest(notebook))
+            except (BuildError, OSError, ValueError) as error:
+                counts["failed"] += 1
+                _line()
+                what = f"book: {chapter.number} not built: {words(error)}"
+                print(what, file=sys.stderr, flush=True)
     print(", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no chapters")
     return 1 if counts["failed"] else 0
+
+
+def _several_stale(book: Book, wanted: list[Chapter], records: _Records) -> bool:
+    """Whether more than one chapter will be run."""
+    count = 0
+    for chapter in wanted:
+        try:
+            text = chapter.source.read_text(encoding="utf-8")
+            notebook = read_notebook(chapter.notebook)
+            inputs = leaned_on(book.root, chapter.number)
+            count += _stale(chapter, text, inputs, notebook, records.of(chapter))
+        except (BuildError, OSError, ValueError):
+            # Told when its turn comes.
+            continue
+    return count > 1
 
 
 def _stale(
@@ -288,13 +307,6 @@ def _report_orphans(book: Book) -> None:
         )
 
 
-class _OwnPython(KernelSpecManager):
-    """Every kernel runs this interpreter, whatever kernels the user has installed."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(resource_dir="", **get_kernel_dict())
-
-
 def _execute(
     book: Book, chapter: Chapter, notebook: NotebookNode, starts: list[int], limit: float
 ) -> None:
@@ -317,12 +329,14 @@ class _Run:
         self._starts, self._scratch = starts, scratch
         self._home = scratch / "home"
         self._home.mkdir()
+        self._kernel: int | None = None
         self._index: int | None = None
 
     async def cells(self, limit: float) -> None:
         kernel = AsyncKernelManager(
             kernel_name="python3",
-            kernel_spec_manager=_OwnPython(),
+            kernel_spec_manager=OwnPython(),
+            client_factory=AsyncQuickClient,
             connection_file=str(self._scratch / "kernel.json"),
         )
         client = NotebookClient(
@@ -369,6 +383,7 @@ class _Run:
                     stdout=said,
                     stderr=said,
                 )
+            self._kernel = client.km.provisioner.pid
             await client.async_start_new_kernel_client()
         except (RuntimeError, OSError) as error:
             lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
@@ -431,14 +446,11 @@ class _Run:
     def end_all_processes(self) -> None:
         """Kill the kernel and all that it started, also what left its process group.
 
-        They are known by the BOOK_HOME they inherited, a folder that no other process has.
+        They are known by the BOOK_HOME they were started with, a folder that no other process has,
+        or, since a forked process shows its parent's environment, by the kernel's session.
         """
         for _ in range(10):
-            mine = [
-                process
-                for process in psutil.process_iter(["environ"])
-                if (process.info["environ"] or {}).get("BOOK_HOME") == str(self._home)
-            ]
+            mine = [p for p in psutil.process_iter(["environ"]) if self._is_mine(p)]
             if not mine:
                 return
             for process in mine:
@@ -447,6 +459,11 @@ class _Run:
                 except psutil.NoSuchProcess:
                     continue
             psutil.wait_procs(mine, timeout=5)
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        if (process.info["environ"] or {}).get("BOOK_HOME") == str(self._home):
+            return True
+        return self._kernel is not None and session_of(process.pid) == self._kernel
 
 
 def _normal(outputs: list[NotebookNode]) -> list[NotebookNode]:

@@ -27,3 +27,14 @@ def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "NO_COLOR": "1",
     }
+
+
+def session_of(pid: int) -> int | None:
+    """The session of a process, which has its leader's number; None where there is none to ask.
+
+    A kernel leads a session of its own: what it started is in it, also when the kernel is gone.
+    """
+    try:
+        return os.getsid(pid)
+    except (AttributeError, ProcessLookupError, PermissionError):  # no sessions on Windows
+        return None

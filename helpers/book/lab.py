@@ -10,6 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from helpers.book import warm
 from helpers.book.workbook import NOTEBOOKS, WORKBOOK, Problem, update
 
 HOST = "127.0.0.1"
@@ -34,10 +35,11 @@ def main(argv: list[str], *, notebooks: Path = NOTEBOOKS, workbook: Path = WORKB
             raise Problem(f"JupyterLab is not installed for {sys.executable}. Run: make lab")
         if options.port and (taken := port_problem(options.port)):
             raise Problem(taken)
+        warm_ones = warm.wanted(os.environ)
         done = update(notebooks, workbook)
         if not done.chapters:
             raise Problem(f"every chapter is damaged. {done.notes[0]}")
-    except Problem as problem:
+    except (Problem, ValueError) as problem:
         print(f"book: {problem}", file=sys.stderr)
         return 1
     for note in done.notes:
@@ -45,7 +47,25 @@ def main(argv: list[str], *, notebooks: Path = NOTEBOOKS, workbook: Path = WORKB
     print(f"book: {len(done.chapters)} chapters in {workbook}. Ctrl-C here stops JupyterLab.")
     sys.stdout.flush()
     command = lab_command(workbook, done.chapters[0].name, options.port, options.no_browser)
-    os.execve(command[0], command, lab_environment(os.environ))
+    environment = lab_environment(os.environ)
+    if warm_ones:
+        environment = _warmed(environment)
+    os.execve(command[0], command, environment)
+
+
+def _warmed(environment: dict[str, str]) -> dict[str, str]:
+    """``environment`` with a parent of warm kernels that lives as long as this process.
+
+    It imports while JupyterLab starts, and JupyterLab keeps the pipe that holds it.
+    """
+    try:
+        if why := warm.obstacle(environment):
+            raise warm.Cold(why)
+        process, environment = warm.start(environment)
+        os.set_inheritable(os.dup(process.stdin.fileno()), True)
+    except (warm.Cold, OSError) as reason:
+        warm.say(reason)
+    return environment
 
 
 def lab_command(workbook: Path, first: str, port: int | None, no_browser: bool) -> list[str]:

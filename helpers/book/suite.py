@@ -1,7 +1,8 @@
 """The suite: what ``make test`` runs once everything is set up, and CI with it.
 
 One run of pytest holds everything: the chapters under strict nbval, the tests, and the doctests of
-the helpers. Chapters run in parallel, one process a core, each kernel with one thread of torch.
+the helpers. Chapters run in parallel, one process a core, each kernel with one thread of torch; all
+kernels are forked from one parent that has imported torch (:mod:`helpers.book.warm`).
 Every file goes to one process as a whole, the slowest first. Nothing is written to the tree but
 caches that git ignores.
 
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from helpers.book import warm
 from helpers.book.chapters import ROOT
 from helpers.book.kernel import kernel_environment
 
@@ -36,8 +38,13 @@ def main(argv: list[str]) -> int:
         environment = kernel_environment(os.path.join(home, "book"))
         # It is for this suite, and for none that a test of the suite may start.
         environment.pop("CHANGED", None)
-        call = command(argv, changed=switched_on("CHANGED"))
-        return subprocess.run(call, cwd=ROOT, env=environment).returncode
+        try:
+            with warm.kernels(environment) as environment:
+                call = command(argv, changed=switched_on("CHANGED"))
+                return subprocess.run(call, cwd=ROOT, env=environment).returncode
+        except ValueError as error:
+            print(f"book: {error}", file=sys.stderr)
+            return 2
 
 
 def switched_on(variable: str) -> bool:

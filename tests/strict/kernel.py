@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 import time
@@ -11,9 +10,11 @@ from queue import Empty
 from typing import Any
 
 import psutil
-from nbval.kernel import CURRENT_ENV_KERNEL_NAME, RunningKernel, start_new_kernel
+from jupyter_client.manager import KernelManager
+from nbval.kernel import RunningKernel
 
-from helpers.book.kernel import kernel_environment
+from helpers.book.kernel import kernel_environment, session_of
+from helpers.book.provisioner import OwnPython, QuickClient
 
 # How long no message may come before we look whether the kernel is still alive.
 _LOOK = 0.5
@@ -48,21 +49,22 @@ class StrictKernel(RunningKernel):
             if not name.startswith("PYTEST_")
         }
         with (home / "stderr").open("w+", encoding="utf-8", errors="replace") as stderr:
+            self.km = KernelManager(kernel_spec_manager=OwnPython(), client_factory=QuickClient)
             try:
-                self.km, self.kc = start_new_kernel(
-                    startup_timeout=startup_timeout,
-                    kernel_name=CURRENT_ENV_KERNEL_NAME,
-                    stderr=stderr,
-                    cwd=str(folder),
-                    env=environment,
-                )
+                self.km.start_kernel(stderr=stderr, cwd=str(folder), env=environment)
+                self.kc = self.km.client()
+                self.kc.start_channels()
+                self.kc.wait_for_ready(timeout=startup_timeout)
             except RuntimeError as error:
+                self.kc.stop_channels()
+                self.km.shutdown_kernel(now=True)
                 stderr.seek(0)
                 last = stderr.read().strip().splitlines()[-1:]
                 self._home.cleanup()
                 raise RuntimeError("\n".join([str(error), *last])) from None
         self.pid: int = self.km.provisioner.pid
-        self._ensure_iopub_up()
+        # Why it is an ordinary kernel where a warm one was asked for; None when it is what it is.
+        self.why: str | None = self.km.provisioner.why or None
 
     def run(self, source: str, limit: float) -> list[dict[str, Any]]:
         """Run one cell as JupyterLab does and collect its outputs, errors among them.
@@ -116,7 +118,7 @@ class StrictKernel(RunningKernel):
             if (
                 process.pid not in known
                 and process.pid != self.pid
-                and _session(process.pid) == self.pid
+                and session_of(process.pid) == self.pid
             ):
                 found.append(process)
         return found
@@ -139,10 +141,3 @@ class StrictKernel(RunningKernel):
         if status is not None and status < 0:
             return f"killed by {signal.Signals(-status).name}"
         return "its process ended" + ("" if status is None else f" with status {status}")
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (AttributeError, ProcessLookupError, PermissionError):  # no sessions on Windows
-        return None

@@ -1,0 +1,531 @@
+"""Warm kernels: to a reader the same as ordinary ones, whatever happens to whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import nbformat
+import psutil
+import pytest
+from jupyter_client.manager import KernelManager
+
+from helpers.book import parent as script
+from helpers.book import warm
+from helpers.book.chapters import NOTEBOOKS, ROOT
+from helpers.book.kernel import kernel_environment
+from helpers.book.provisioner import OwnPython, QuickClient
+from tests.strict import outputs
+from tests.strict.kernel import KernelDied, StrictKernel
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        warm.obstacle({}) is not None, reason="there are no warm kernels on this system"
+    ),
+]
+
+
+def cold(environment: dict[str, str]) -> dict[str, str]:
+    """The same environment, with warm kernels switched off."""
+    return {**warm.without(environment), warm.SETTING: "0"}
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The environment of a command that has started a parent, all imports done."""
+    with parent_of_its_own(tmp_path_factory.mktemp("book")) as environment:
+        yield environment
+
+
+@contextmanager
+def parent_of_its_own(home: Path) -> Iterator[dict[str, str]]:
+    with mock.patch.dict(os.environ):
+        os.environ.pop(warm.SETTING, None)
+        with warm.kernels(kernel_environment(str(home / "home"))) as environment:
+            yield environment
+
+
+@contextmanager
+def kernel(environment: dict[str, str], folder: Path) -> Iterator[StrictKernel]:
+    """A kernel as the suite starts it, in the environment of a command."""
+    with mock.patch.dict(os.environ, environment, clear=True):
+        made = StrictKernel(folder)
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def say(made: StrictKernel, source: str) -> str:
+    """What ``source`` prints in a kernel, or its error."""
+    said = ""
+    for output in made.run(source, 120):
+        said += output.get("text", "") or f"{output['ename']}: {output['evalue']}"
+    return said.strip()
+
+
+def parent_of(environment: dict[str, str]) -> psutil.Process:
+    folder = environment[warm.SETTING]
+    (found,) = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if folder in (process.info["cmdline"] or []) and process.ppid() == os.getpid()
+    ]
+    return found
+
+
+LOOK = """
+import gc, json, locale, os, resource, signal, sys, threading, warnings
+
+def look():
+    ours = ("JPY_", "BOOK_", "IPYTHONDIR", "_")
+    modules = {name.partition(".")[0] for name in sys.modules} - {*sys.stdlib_module_names}
+    return {
+        "path": sys.path, "argv": [sys.argv[0], *sys.argv[1:-1]], "flags": repr(sys.flags),
+        "folder": os.getcwd(), "umask": os.umask(0o22), "session": os.getsid(0) == os.getpid(),
+        "environment": sorted((k, v) for k, v in os.environ.items() if not k.startswith(ours)),
+        "signals": [str((s, signal.getsignal(s))) for s in sorted(signal.valid_signals())],
+        "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+        "filters": [str(entry) for entry in warnings.filters],
+        "modules": sorted(name for name in modules if not name.startswith("_")),
+        "stdin": os.read(0, 1).decode(), "locale": locale.setlocale(locale.LC_ALL, None),
+        "limits": [resource.getrlimit(n) for n in range(16)],
+        "gc": [gc.isenabled(), gc.get_threshold()], "recursion": sys.getrecursionlimit(),
+        "threads": len(threading.enumerate()), "main": repr(sys.modules["__main__"]),
+        "hooks": [sys.excepthook.__name__, type(sys.displayhook).__name__],
+        "daemon": threading.current_thread() is threading.main_thread(),
+    }
+
+states = [look()]
+import matplotlib
+try:
+    matplotlib.pyplot
+except AttributeError as error:
+    states.append(str(error))
+import torch
+states.append("torch._dynamo" in sys.modules)
+import torchvision, networkx, numpy
+import matplotlib.pyplot as plt
+from torch.utils.data import DataLoader
+import torchvision.transforms.v2
+_ = plt.figure()
+plt.close()
+states += [look(), matplotlib.get_backend(), {k: str(v) for k, v in matplotlib.rcParams.items()}]
+states += [torch.get_num_threads(), torch.get_num_interop_threads(), str(torch.get_default_dtype())]
+states += [torch.is_grad_enabled(), torch.__config__.parallel_info()]
+states += [sorted(n for n in sys.modules if n.startswith(("torch", "matplotlib", "numpy")))]
+print(json.dumps(states))
+"""
+
+
+def test_it_is_an_ordinary_kernel_to_whoever_looks(book, tmp_path):
+    seen = []
+    for environment in (book, cold(book)):
+        with kernel(environment, tmp_path) as made:
+            is_warm = psutil.Process(made.pid).ppid() != os.getpid()
+            assert is_warm == (warm.folder_of(environment) is not None)
+            seen.append(json.loads(say(made, LOOK)))
+    for part, other in zip(*seen, strict=True):
+        if isinstance(part, dict):
+            assert part.keys() == other.keys()
+            for name, value in part.items():
+                assert value == other[name], name
+        else:
+            assert part == other
+
+
+@pytest.mark.parametrize("number", ["000", "103", "203", "502", "606"])
+def test_a_chapter_gives_the_same_bytes(book, number):
+    [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    code = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    runs = []
+    for environment in (book, cold(book)):
+        with kernel(environment, NOTEBOOKS) as made:
+            # One text may come in two messages, if it takes long: that is time, not content.
+            runs.append([outputs.normal(made.run(source, 120)) for source in code])
+            assert made.why is None
+    for number, (source, *came) in enumerate(zip(code, *runs, strict=True), 1):
+        first, other = map(json.dumps, came)
+        assert first == other, f"cell {number}\n{source}"
+
+
+def test_every_kernel_draws_its_own_numbers(book, tmp_path):
+    draw = (
+        "import multiprocessing, random, numpy, torch\n"
+        "key = multiprocessing.current_process().authkey.hex()\n"
+        "print(torch.initial_seed(), torch.rand(1).item())\n"
+        "print(numpy.random.rand(), random.random(), key)"
+    )
+    with kernel(book, tmp_path) as first, kernel(book, tmp_path) as second:
+        drawn = [say(made, draw).split() for made in (first, second)]
+        assert not {*drawn[0]} & {*drawn[1]}
+        seeded = "_ = torch.manual_seed(0); numpy.random.seed(0); random.seed(0)\n" + draw
+        drawn = [say(made, seeded).split()[:-1] for made in (first, second)]
+        assert drawn[0] == drawn[1]
+
+
+def test_nothing_is_shared_with_the_parent_but_memory(book, tmp_path):
+    with kernel(book, tmp_path) as made:
+        process = parent_of(book)
+        links = [
+            {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.exists()}
+            for pid in (process.pid, made.pid)
+        ]
+        ours, theirs = links
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1
+        assert not [
+            link
+            for link in ours
+            if link.startswith("/") and link != os.devnull and not link.endswith(warm.LOG)
+        ]
+        assert not ours & theirs - {os.devnull}
+        assert say(made, "import torch; print(torch.cuda._is_in_bad_fork())") == "False"
+        names = (
+            "print(*(n for n in __import__('os').environ if n.startswith(('BOOK_W', 'JUPYTER_D'))))"
+        )
+        assert say(made, names) == ""
+
+
+def test_what_torch_imports_late_works(book, tmp_path):
+    late = (
+        "import torch\n"
+        "w = torch.ones(3, requires_grad=True)\n"
+        "step = torch.optim.SGD([w], lr=0.1)\n"
+        "(w * w).sum().backward()\n"
+        "step.step()\n"
+        "torch.set_num_threads(2)\n"
+        "big = torch.ones(300, 300) @ torch.ones(300, 300)\n"
+        "print(w.tolist(), big.sum().item(), 'torch._dynamo' in __import__('sys').modules)"
+    )
+    with kernel(book, tmp_path) as made:
+        told = say(made, late)
+        assert told == "[0.800000011920929, 0.800000011920929, 0.800000011920929] 27000000.0 True"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_start_by_every_method_and_end(book, tmp_path, method):
+    load = (
+        "import torch\n"
+        "from torch.utils.data import DataLoader, TensorDataset\n"
+        f"loader = DataLoader(TensorDataset(torch.arange(8)), 4, num_workers=2,"
+        f" multiprocessing_context={method!r})\n"
+        "print([batch.tolist() for batch, in loader])"
+    )
+    with kernel(book, tmp_path) as made:
+        assert say(made, load) == "[[0, 1, 2, 3], [4, 5, 6, 7]]"
+        assert say(made, "del loader") == ""
+        helpers = ("resource_tracker", "forkserver")
+        end = time.monotonic() + 10
+        while left := [
+            line
+            for line in (" ".join(one.cmdline()) for one in made.processes() if one.is_running())
+            if line and not any(name in line for name in helpers)
+        ]:
+            assert time.monotonic() < end, left
+            time.sleep(0.1)
+        started = made.processes()
+    gone = psutil.wait_procs(started, timeout=5)[1]
+    assert not gone
+
+
+def test_it_can_be_interrupted(book, tmp_path):
+    with kernel(book, tmp_path) as made:
+        pid = made.pid
+        threading.Timer(0.5, made.interrupt).start()
+        assert say(made, "kept = 1\nimport time\ntime.sleep(60)") == "KeyboardInterrupt:"
+        assert say(made, "print(kept, __import__('os').getpid())") == f"1 {pid}"
+
+
+def test_fifty_restarts_leave_nothing_behind(book, tmp_path):
+    process = parent_of(book)
+    with mock.patch.dict(os.environ, book, clear=True):
+        manager = KernelManager(kernel_spec_manager=OwnPython(), client_factory=QuickClient)
+        manager.start_kernel(cwd=str(tmp_path), stderr=subprocess.DEVNULL)
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        before = process.num_fds(), process.memory_info().rss, psutil.Process().num_fds()
+        pids = {manager.provisioner.pid}
+        for turn in range(50):
+            manager.restart_kernel(now=turn % 10 != 0)
+            client.wait_for_ready(timeout=60)
+            assert manager.provisioner.why is None
+            asked = {"old": "'mine' in dir()", "new": "torch.ones(2).sum().item()"}
+            reply = client.execute("import torch", user_expressions=asked, reply=True, timeout=60)
+            client.execute("mine = 1", reply=True, timeout=60)
+            told = reply["content"]["user_expressions"]
+            assert [told[name]["data"]["text/plain"] for name in asked] == ["False", "2.0"]
+            pids.add(manager.provisioner.pid)
+        assert len(pids) == 51
+        assert [child.pid for child in process.children()] == [manager.provisioner.pid]
+        assert process.num_fds() == before[0]
+        assert process.memory_info().rss < before[1] + 2_000_000
+        assert psutil.Process().num_fds() <= before[2] + 5
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert not process.children()
+
+
+def test_a_killed_kernel_is_told_and_its_parent_goes_on(book, tmp_path):
+    with kernel(book, tmp_path) as made, kernel(book, tmp_path) as other:
+        with pytest.raises(KernelDied, match="killed by SIGKILL"):
+            made.run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 30)
+        assert not made.is_alive()
+        assert say(other, "print(1)") == "1"
+        with kernel(book, tmp_path) as third:
+            assert third.why is None
+    with kernel(book, tmp_path) as made, pytest.raises(KernelDied, match="with status 3"):
+        made.run("import os; os._exit(3)", 30)
+
+
+def test_with_the_parent_killed_kernels_go_on_and_new_ones_are_ordinary(tmp_path, capsys):
+    (tmp_path / "book").mkdir()
+    with parent_of_its_own(tmp_path / "book") as environment:
+        with kernel(environment, tmp_path) as made:
+            assert say(made, "kept = 1; print(kept)") == "1"
+            parent = parent_of(environment)
+            parent.kill()
+            parent.wait(10)
+            assert say(made, "print(kept)") == "1"
+            assert made.is_alive()
+            with kernel(environment, tmp_path) as cold:
+                assert "the parent of warm kernels is gone" in cold.why
+                assert psutil.Process(cold.pid).ppid() == os.getpid()
+                assert say(cold, "print(2)") == "2"
+            [line] = capsys.readouterr().err.splitlines()
+            assert line.startswith("book: an ordinary kernel, not a warm one: the parent of")
+            os.kill(made.pid, signal.SIGKILL)
+            end = time.monotonic() + 10
+            while made.is_alive():
+                assert time.monotonic() < end
+        assert not psutil.pid_exists(made.pid) or (
+            psutil.Process(made.pid).status() == psutil.STATUS_ZOMBIE
+        )
+
+
+def test_two_books_at_once_have_a_parent_each(book, tmp_path):
+    (tmp_path / "other").mkdir()
+    with parent_of_its_own(tmp_path / "other") as other:
+        parents = [parent_of(environment).pid for environment in (book, other)]
+        assert parents[0] != parents[1]
+        with kernel(book, tmp_path) as first, kernel(other, tmp_path) as second:
+            assert [psutil.Process(made.pid).ppid() for made in (first, second)] == parents
+            for made, number in ((first, 1), (second, 2)):
+                say(made, f"import torch; mine = torch.full((2,), {number})")
+            assert say(first, "print(mine.tolist())") == "[1, 1]"
+            assert say(second, "print(mine.tolist())") == "[2, 2]"
+        folder = Path(other[warm.SETTING])
+    assert not psutil.pid_exists(parents[1])
+    assert not folder.exists()
+
+
+def test_when_the_owner_is_killed_nothing_stays(tmp_path):
+    owner = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from helpers.book import warm\n"
+        "from helpers.book.kernel import kernel_environment\n"
+        "from tests.strict.kernel import StrictKernel\n"
+        "process, ready = warm.start(kernel_environment(sys.argv[1]))\n"
+        "os.environ.update(ready)\n"
+        "made = StrictKernel(Path(sys.argv[1]))\n"
+        "print(process.pid, made.pid, ready['BOOK_WARM'], made.why, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in (warm.SETTING, warm.DEFAULT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", owner, str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        parent, made, folder, why = process.stdout.readline().split()
+        assert why == "None"
+        found = [psutil.Process(int(pid)) for pid in (parent, made)]
+        process.kill()
+    _, left = psutil.wait_procs(found, timeout=10)
+    assert not [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
+    assert not Path(folder).exists()
+
+
+def test_the_socket_is_closed_to_everybody_else(book):
+    folder = Path(book[warm.SETTING])
+    assert folder.stat().st_mode & 0o077 == 0
+    if os.getuid() == 0:
+        knock = "import os, socket, sys; os.setuid(65534); socket.socket(1).connect(sys.argv[1])"
+        asked = [sys.executable, "-c", knock, str(folder / warm.SOCKET)]
+        done = subprocess.run(asked, capture_output=True, text=True)
+        assert done.stderr.strip().splitlines()[-1].startswith("PermissionError")
+
+
+def test_nonsense_at_the_socket_harms_nobody(book, tmp_path):
+    for text in (b"", b"\0\0\0\2{}", b"\xff\xff\xff"):
+        with socket.socket(socket.AF_UNIX) as knock:
+            knock.connect(str(Path(book[warm.SETTING]) / warm.SOCKET))
+            knock.sendall(text)
+    with kernel(book, tmp_path) as made:
+        assert made.why is None
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "why"),
+    [
+        ((), {"OMP_NUM_THREADS": "2"}, "the environment variable OMP_NUM_THREADS has changed"),
+        ((), {"A_NEW_ONE": "1"}, "the environment variable A_NEW_ONE has changed"),
+        (("numpy.py",), {}, "numpy.py in the kernel's folder changes what an import gives"),
+        (("sympy/__init__.py",), {}, "sympy in the kernel's folder changes"),
+        (("matplotlibrc",), {}, "matplotlibrc in the kernel's folder changes"),
+        (("torch.ipynb", "notes.py", "json.py"), {}, None),
+    ],
+)
+def test_where_an_import_would_give_another_thing_it_is_ordinary(book, tmp_path, names, more, why):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    threads = mock.patch(
+        "tests.strict.kernel.kernel_environment", lambda home: {**kernel_environment(home), **more}
+    )
+    with threads, kernel(book, tmp_path) as made:
+        assert (made.why is None) == (why is None)
+        assert why is None or why in made.why
+        is_warm = psutil.Process(made.pid).ppid() == parent_of(book).pid
+        assert is_warm == (why is None)
+
+
+def test_a_changed_file_is_seen(tmp_path):
+    module = tmp_path / "loaded.py"
+    module.write_text("1")
+    known = script.Preloaded.__new__(script.Preloaded)
+    known.environment, known.names = {}, set()
+    known.files = {str(module): script._signature(module)}
+    asked = {"argv": [sys.executable, "-m", "ipykernel_launcher"], "env": {}, "cwd": str(tmp_path)}
+    assert known.objection(asked) is None
+    module.write_text("22")
+    assert known.objection(asked) == f"{module} has changed since the parent read it"
+    module.unlink()
+    assert "has changed" in known.objection(asked)
+    assert known.objection({**asked, "argv": ["/usr/bin/python3"]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("planted", "why"),
+    [
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True)"
+            ".start()",
+            "an import started a thread",
+        ),
+        ("import torch\ntorch.cuda.is_initialized = lambda: True", "an import touched CUDA"),
+    ],
+)
+def test_a_parent_that_did_more_than_import_forks_nothing(tmp_path, planted, why):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "networkx.py").write_text(planted)
+    with (
+        mock.patch.dict(os.environ, {"PYTHONPATH": str(tmp_path / "path")}),
+        parent_of_its_own(tmp_path) as environment,
+        kernel(environment, tmp_path) as made,
+    ):
+        assert made.why == why
+        assert say(made, "print(1)") == "1"
+
+
+def test_a_parent_that_cannot_start_leaves_its_last_words(tmp_path):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "psutil.py").write_text("raise RuntimeError('planted')")
+    with (
+        mock.patch.dict(os.environ, {"PYTHONPATH": str(tmp_path / "path")}),
+        parent_of_its_own(tmp_path) as environment,
+    ):
+        environment = {k: v for k, v in environment.items() if k != "PYTHONPATH"}
+        with kernel(environment, tmp_path) as made:
+            assert "its last words: RuntimeError: planted" in made.why
+            assert say(made, "print(1)") == "1"
+
+
+def test_a_module_is_parked_until_it_is_imported(tmp_path):
+    (tmp_path / "mod_a.py").write_text(
+        "import warnings\nwarnings.simplefilter('ignore', BytesWarning)"
+    )
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").write_text("")
+    (tmp_path / "pack" / "part.py").write_text("import mod_a\nvalue = 1")
+    code = f"""
+import sys, warnings
+sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]
+from helpers.book.parent import Park
+from importlib.util import find_spec
+park = Park()
+sys.meta_path.insert(0, park)
+for name in ("mod_a", "pack", "pack.part", "no_such_module"):
+    park.load(name)
+filters = list(warnings.filters)
+assert not {{"mod_a", "pack", "pack.part"}} & {{*sys.modules}}
+assert find_spec("mod_a").origin.endswith("mod_a.py") and "mod_a" not in sys.modules
+import pack
+assert pack is park.module("pack") and not hasattr(pack, "part")
+assert "mod_a" not in sys.modules and warnings.filters == filters
+import pack.part
+assert pack.part is park.module("pack.part") and pack.part.value == 1
+assert "mod_a" in sys.modules and len(warnings.filters) == len(filters) + 1
+assert pack.part.__spec__.loader.__class__.__name__ == "SourceFileLoader"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("how", ["no fork", "macOS", "not installed", "another provisioner"])
+def test_where_there_can_be_none_one_line_says_why(monkeypatch, capsys, how):
+    environment = {"PATH": "/bin"}
+    if how == "no fork":
+        monkeypatch.delattr(os, "fork")
+        words = "this system cannot fork"
+    elif how == "macOS":
+        monkeypatch.setattr(sys, "platform", "darwin")
+        words = "this system cannot fork"
+    elif how == "not installed":
+        monkeypatch.setattr(warm, "entry_points", lambda **_: ())
+        words = "make setup"
+    else:
+        environment[warm.DEFAULT] = words = "gateway"
+    monkeypatch.setattr(warm, "_said", set())
+    monkeypatch.setattr(subprocess, "Popen", None)
+    for _ in range(2):
+        with warm.kernels(environment) as ready:
+            assert ready == environment
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("book: an ordinary kernel, not a warm one: ")
+    assert words in line
+
+
+@pytest.mark.parametrize("value", ["0", "off", "no", " False "])
+def test_it_can_be_switched_off(monkeypatch, value):
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with warm.kernels({warm.SETTING: value}) as ready:
+        assert ready == {warm.SETTING: value}
+
+
+def test_a_setting_that_means_nothing_is_one_line(monkeypatch, capsys):
+    from helpers.book import lab, suite
+
+    monkeypatch.setenv(warm.SETTING, "perhaps")
+    monkeypatch.setattr(subprocess, "run", None)
+    for command in (suite.main, lab.main):
+        assert command([]) != 0
+        [line] = capsys.readouterr().err.splitlines()
+        assert line == (
+            "book: BOOK_WARM='perhaps' means nothing. "
+            "BOOK_WARM=0 is for ordinary kernels; leave it out for warm ones"
+        )
