@@ -259,6 +259,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     option = config.option
     if option.nbval_lax or option.nbval_sanitize_with or option.sanitize_with:
@@ -272,6 +273,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     summary = Summary(config)
     config.stash[_LEFT_OUT] = {*summary.left_out}
+    if summary.at_most_one_chapter():
+        # Processes to share the work would take longer to start than it takes.
+        config.option.dist, config.option.tx = "no", []
     config.pluginmanager.register(summary, "book-summary")
 
 
@@ -350,13 +354,24 @@ class Summary:
         self.left_out: list[Path] = []
         self.trouble = ""
         below, named = _asked_for(config)
+        self.chapters_asked = [*below, *named]
         try:
-            self.verified = changed.Verified(config.rootpath, [*below, *named])
+            self.verified = changed.Verified(config.rootpath, self.chapters_asked)
         except OSError as error:
             self.verified = changed.Verified(config.rootpath, [])
             self.trouble = f"what changed is not known: {error}"
         if config.option.changed and not switched_on("CI"):
             self.left_out = [path for path in self.verified.unchanged() if path not in named]
+
+    def at_most_one_chapter(self) -> bool:
+        """Whether nothing is left to run, or one chapter and nothing else."""
+        notebooks = (self.config.rootpath / "notebooks").resolve()
+        others = [one for one in _asked_paths(self.config) if notebooks not in (one, *one.parents)]
+        return (
+            bool(self.left_out)
+            and not others
+            and (len(self.chapters_asked) - len(self.left_out) <= 1)
+        )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = _file(report.nodeid)
@@ -454,8 +469,7 @@ def _asked_for(config: pytest.Config) -> tuple[list[Path], set[Path]]:
     """The chapters below the folders that pytest was asked for, and those asked for by name."""
     if not config.option.nbval:
         return [], set()
-    folder = config.invocation_params.dir
-    asked = [(folder / word.partition("::")[0]).resolve() for word in config.args]
+    asked = _asked_paths(config)
     chapters = changed.chapters_in(config.rootpath)
     named = {path for path in chapters if path.resolve() in asked}
     below = [
@@ -464,6 +478,11 @@ def _asked_for(config: pytest.Config) -> tuple[list[Path], set[Path]]:
         if path not in named and any(one in path.resolve().parents for one in asked)
     ]
     return below, named
+
+
+def _asked_paths(config: pytest.Config) -> list[Path]:
+    folder = config.invocation_params.dir
+    return [(folder / word.partition("::")[0]).resolve() for word in config.args]
 
 
 def _file(nodeid: str) -> str:

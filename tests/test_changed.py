@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -17,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from helpers.book import suite
 from helpers.book.chapters import METADATA, ROOT
 from helpers.book.inputs import shared_files
+from tests.nbval_strict import Summary
 from tests.strict import changed
 
 ALL = ["101", "102", "103"]
@@ -236,13 +239,41 @@ def test_the_first_run_knows_nothing_and_runs_all(first_run):
     assert kept == ["verified.json"]
 
 
-@pytest.mark.parametrize("parallel", [(), ("-n2", "--dist=loadfile")], ids=["one", "two"])
-def test_that_all_is_left_out_is_no_failure(book, parallel):
+@pytest.mark.parametrize("asked", [["notebooks"], ["notebooks", "tests"]], ids=len)
+def test_that_all_is_left_out_is_no_failure(book, asked):
     (book / "flag").touch()
-    done = run(book, *parallel, "--changed", "notebooks")
+    done = run(book, "-n2", "--dist=loadfile", "--changed", *asked)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "left out, unchanged since their last green run: 3 (101, 102, 103)" in done.stdout
     assert "compared" not in done.stdout
+    # For no work, or one chapter, no other process is started.
+    assert ("bringing up nodes" in done.stdout) == (len(asked) > 1)
+
+
+@pytest.mark.parametrize(
+    ("again", "asked", "alone"),
+    [
+        ([], ["notebooks"], True),
+        (["102"], ["notebooks"], True),
+        (["102"], ["notebooks", "notebooks/102_planted.ipynb"], True),
+        (["101", "102"], ["notebooks"], False),
+        (["102"], ["notebooks", "tests"], False),
+        (["102"], ["."], False),
+        (ALL, ["notebooks"], False),
+    ],
+)
+def test_one_chapter_needs_no_other_process(book, monkeypatch, again, asked, alone):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(changed, "Verified", partial(changed.Verified, machinery=book))
+    for number in again:
+        append(f"notebooks/source/{number}_planted.py")(book)
+    config = SimpleNamespace(
+        option=SimpleNamespace(nbval=True, changed=True),
+        rootpath=book,
+        invocation_params=SimpleNamespace(dir=book),
+        args=asked,
+    )
+    assert Summary(config).at_most_one_chapter() == alone
 
 
 def test_what_changed_is_run_and_other_tests_are_too(book):
