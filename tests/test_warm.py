@@ -23,7 +23,7 @@ from jupyter_client.manager import KernelManager
 from helpers.book import parent as script
 from helpers.book import warm
 from helpers.book.chapters import NOTEBOOKS, ROOT
-from helpers.book.kernel import kernel_environment
+from helpers.book.kernel import THREADS, kernel_environment
 from helpers.book.provisioner import OwnPython, QuickClient
 from tests.strict import outputs
 from tests.strict.kernel import KernelDied, StrictKernel
@@ -34,6 +34,8 @@ pytestmark = [
         warm.obstacle({}) is not None, reason="there are no warm kernels on this system"
     ),
 ]
+
+THE_BOOKS = kernel_environment
 
 
 def cold(environment: dict[str, str]) -> dict[str, str]:
@@ -195,6 +197,37 @@ def test_nothing_is_shared_with_the_parent_but_memory(book, tmp_path):
             "print(*(n for n in __import__('os').environ if n.startswith(('BOOK_W', 'JUPYTER_D'))))"
         )
         assert say(made, names) == ""
+
+
+def test_every_library_has_the_threads_that_it_would_have(tmp_path):
+    (tmp_path / "home").mkdir()
+    look = (
+        "import numpy, torch, threadpoolctl, json\n"
+        "from pathlib import Path\n"
+        "found = [(one['internal_api'], one['num_threads'])"
+        " for one in threadpoolctl.threadpool_info()]\n"
+        "print(json.dumps([sorted(found), torch.get_num_threads()]))"
+    )
+    seen = []
+    with (
+        mock.patch("tests.strict.kernel.kernel_environment", several_threads),
+        mock.patch("tests.test_warm.kernel_environment", several_threads),
+        parent_of_its_own(tmp_path / "home") as book,
+    ):
+        for environment in (book, cold(book)):
+            with kernel(environment, tmp_path) as made:
+                assert made.why is None
+                seen.append(json.loads(say(made, look)))
+    assert seen[0] == seen[1]
+    assert ["openblas", 2] in seen[0][0]
+
+
+def several_threads(home: str) -> dict[str, str]:
+    """As in JupyterLab on a machine of four cores, where only this one variable is set."""
+    made = THE_BOOKS(home)
+    for name in THREADS:
+        made.pop(name, None)
+    return {**made, "OMP_NUM_THREADS": "2"}
 
 
 def test_what_torch_imports_late_works(book, tmp_path):

@@ -95,6 +95,8 @@ class Park:
     def __init__(self):
         self.groups = []
         self.taken = []
+        # What to call when a module is given out.
+        self.then = {}
         self._of = {}
         self._packages = {}
         self._filters = list(warnings.filters)
@@ -165,6 +167,8 @@ class Park:
                 warnings.filters.remove(entry)
             warnings.filters.insert(0, entry)
         warnings._filters_mutated()
+        for name in self.then.keys() & group.modules.keys():
+            self.then[name]()
 
     def _holder(self, package):
         return self._packages.get(package) or sys.modules[package]
@@ -410,6 +414,7 @@ def become(request, preloaded):
     request.answer(pid=os.getpid())
     request.connection.close()
     _own_chance(preloaded.park)
+    preloaded.park.then["numpy"] = _own_threads
     gc.enable()
 
     from ipykernel.kernelapp import IPKernelApp
@@ -437,6 +442,17 @@ def _own_chance(park):
     if random := park.module("numpy.random"):
         random.seed()
     park.module("torch").default_generator.seed()
+
+
+def _own_threads():
+    """Let NumPy's OpenBLAS have the threads that it would have started when it was loaded."""
+    names = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
+    asked = [os.environ[name] for name in names if os.environ.get(name, "").isdecimal()]
+    count = int(asked[0]) if asked else len(os.sched_getaffinity(0))
+    if count > 1:
+        from threadpoolctl import ThreadpoolController
+
+        ThreadpoolController().select(internal_api="openblas").limit(limits=count)
 
 
 def _owner_watch(descriptor):
