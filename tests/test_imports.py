@@ -63,6 +63,7 @@ MAY = {
     "helpers.book.build": BUILDING,
     "helpers.book.ledger": {"yaml"},
     "helpers.book.percent": {*JUPYTEXT, "IPython"},
+    "helpers.book.provisioner": {"ipykernel", "jupyter_client"},
     "helpers.book.readme": {"nbformat"},
     PLUGIN: {"ipykernel", "jupyter_client", "nbformat", "nbval", "PIL", "pytest"},
 }
