@@ -7,7 +7,7 @@ not given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -383,22 +383,17 @@ def graph(
 
     Raises:
         ValueError: a root has no ``grad_fn``, or the graph has more than 40 nodes or 9 layers.
-
-    Source:
-        Layers from ``networkx.topological_generations``.
     """
-    import networkx as nx
-
     known = list((names or {}).items())
-    net = nx.DiGraph()
+    net = _Net()
     for root in roots:
         if root.grad_fn is None:
             raise ValueError("a root without grad_fn has no graph: it is a leaf, or was detached")
     keys = _walk(net, roots, known)
-    if len(net) > 40:
-        raise ValueError(f"a graph of {len(net)} nodes cannot be read; draw a smaller one")
+    if len(net.nodes) > 40:
+        raise ValueError(f"a graph of {len(net.nodes)} nodes cannot be read; draw a smaller one")
     flows = _flows(roots, keys) if gradients else {}
-    layers = [sorted(layer) for layer in nx.topological_generations(net.reverse(copy=False))]
+    layers = net.layers()
     if len(layers) > 9:
         raise ValueError(f"a graph {len(layers)} steps deep cannot be read; draw a shorter one")
     spot = _spots(net, layers)
@@ -408,7 +403,7 @@ def graph(
     wide = gap * (len(layers) - 1) + 1.5
     scale = min(1.05, _WIDEST / wide)
     spot = {node: (x * gap, y) for node, (x, y) in spot.items()}
-    detours = {edge for edge in net.edges if _blocked(*edge, spot)}
+    detours = {(start, end) for start, end, _ in net.edges() if _blocked(start, end, spot)}
     top, bottom = tallest / 2 * 0.8 + 0.1, -tallest / 2 * 0.8 - 0.1
     bottom = min([bottom, *(spot[start][1] - 0.65 for start, _ in detours)])
     figure, axes = canvas(wide * scale, (top - bottom) * max(scale, 0.75))
@@ -419,13 +414,51 @@ def graph(
     show(figure, caption, alt or _graph_alt(net, spot, flows))
 
 
-def _graph_alt(net: Any, spot: Mapping[int, Any], flows: Mapping[Any, Any]) -> str:
-    words = {node: net.nodes[node]["label"].replace("\n", " ") for node in net}
-    said = ", ".join(words[node] for node in sorted(net, key=spot.get))
+class _Net:
+    """A graph whose edges have a direction: what is known of each node, and where it leads."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, dict[str, str]] = {}
+        # By node, the nodes that it leads to, with the slots in which it arrives there.
+        self.after: dict[int, dict[int, tuple[int, ...]]] = {}
+
+    def add(self, node: int, **known: str) -> None:
+        self.nodes.setdefault(node, {}).update(known)
+        self.after.setdefault(node, {})
+
+    def lead(self, start: int, end: int, slot: int | None = None) -> None:
+        self.add(start)
+        self.add(end)
+        slots = self.after[start].get(end, ())
+        self.after[start][end] = slots if slot is None else (*slots, slot)
+
+    def edges(self) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+        for start, after in self.after.items():
+            for end, slots in after.items():
+                yield start, end, slots
+
+    def layers(self) -> list[list[int]]:
+        """The nodes that lead nowhere, then those that lead only to these, and so on."""
+        steps: dict[int, int] = {}
+
+        def steps_of(node: int) -> int:
+            if node not in steps:
+                steps[node] = 1 + max(map(steps_of, self.after[node]), default=-1)
+            return steps[node]
+
+        layers: list[list[int]] = [[] for _ in range(1 + max(map(steps_of, self.nodes)))]
+        for node in sorted(self.nodes):
+            layers[steps[node]].append(node)
+        return layers
+
+
+def _graph_alt(net: _Net, spot: Mapping[int, Any], flows: Mapping[Any, Any]) -> str:
+    words = {node: known["label"].replace("\n", " ") for node, known in net.nodes.items()}
+    said = ", ".join(words[node] for node in sorted(words, key=spot.get))
     back = [
         f"{words[end]} to {words[start]} {_short(flows[end, slot])}"
-        for start, end, data in net.edges(data=True)
-        for slot in data.get("slots") or ()
+        for start, end, slots in net.edges()
+        for slot in slots
         if (end, slot) in flows
     ]
     gradients = f" Gradients going back: {'; '.join(back)}." if back else ""
@@ -433,16 +466,16 @@ def _graph_alt(net: Any, spot: Mapping[int, Any], flows: Mapping[Any, Any]) -> s
 
 
 def _walk(
-    net: Any, roots: Sequence[torch.Tensor], known: list[tuple[str, torch.Tensor]]
+    net: _Net, roots: Sequence[torch.Tensor], known: list[tuple[str, torch.Tensor]]
 ) -> dict[Any, int]:
     """Fill ``net`` with numbered nodes, in an order that is the same in every run."""
     keys: dict[Any, int] = {}
     todo = []
     for number, root in enumerate(roots):
-        net.add_node(-1 - number, label=_tensor_label(root, known), kind="result")
+        net.add(-1 - number, label=_tensor_label(root, known), kind="result")
         todo.append(root.grad_fn)
         keys.setdefault(root.grad_fn, len(keys))
-        net.add_edge(keys[root.grad_fn], -1 - number)
+        net.lead(keys[root.grad_fn], -1 - number)
     done: set[int] = set()
     while todo:
         node = todo.pop(0)
@@ -454,24 +487,23 @@ def _walk(
         for name, tensor in known:
             if leaf is None and tensor.grad_fn is node and all(tensor is not r for r in roots):
                 label += f"\n→ {name}"
-        net.add_node(keys[node], label=label, kind="op" if leaf is None else "leaf")
+        net.add(keys[node], label=label, kind="op" if leaf is None else "leaf")
         for slot, (parent, _) in enumerate(node.next_functions):
             if parent is None:
                 continue
             start = keys.setdefault(parent, len(keys))
-            slots = net.get_edge_data(start, keys[node], {}).get("slots", ())
-            net.add_edge(start, keys[node], slots=(*slots, slot))
+            net.lead(start, keys[node], slot)
             todo.append(parent)
     return keys
 
 
-def _spots(net: Any, layers: Sequence[Sequence[int]]) -> dict[int, tuple[float, float]]:
+def _spots(net: _Net, layers: Sequence[Sequence[int]]) -> dict[int, tuple[float, float]]:
     """Column and height of each node: a node stands beside the middle of those it leads to."""
     spot: dict[int, tuple[float, float]] = {}
     for back, layer in enumerate(layers):
 
         def middle(node: int) -> tuple[float, int]:
-            after = [spot[other][1] for other in net.successors(node)]
+            after = [spot[other][1] for other in net.after[node]]
             return (-sum(after) / len(after) if after else 0.0, node)
 
         for row, node in enumerate(sorted(layer, key=middle)):
@@ -522,13 +554,13 @@ def _blocked(start: int, end: int, spot: Mapping[int, Any]) -> bool:
 
 def _draw_net(
     axes: Axes,
-    net: Any,
+    net: _Net,
     spot: Mapping[int, Any],
     flows: Mapping[Any, Any],
     detours: set[tuple[int, int]],
     scale: float,
 ) -> None:
-    for start, end, data in net.edges(data=True):
+    for start, end, slots in net.edges():
         (x0, y0), (x1, y1) = spot[start], spot[end]
         look = {"arrowstyle": "-|>", "mutation_scale": 11, "color": QUIET, "linewidth": 1.2}
         tail, head = (x0 + 0.64, y0), (x1 - 0.64, y1)
@@ -539,7 +571,7 @@ def _draw_net(
             axes.add_patch(FancyArrowPatch(path=way, **look))
         else:
             axes.add_patch(FancyArrowPatch(tail, head, **look))
-        back = [flows[end, slot] for slot in data.get("slots") or () if (end, slot) in flows]
+        back = [flows[end, slot] for slot in slots if (end, slot) in flows]
         if flows and end < 0:
             back = [flows[end]]
         if back:
@@ -559,7 +591,7 @@ def _draw_net(
                 bbox=paper,
             )
     fills = {"leaf": (TINTS[2], GREEN), "result": (TINTS[0], BLUE), "op": (PAPER, INK)}
-    for node, data in net.nodes(data=True):
+    for node, data in net.nodes.items():
         x, y = spot[node]
         style = "round,pad=0.02,rounding_size=0.2" if data["kind"] != "op" else "square,pad=0.02"
         fill, edge = fills[data["kind"]]
