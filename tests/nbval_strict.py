@@ -98,6 +98,8 @@ class StrictNotebook(IPyNbFile):
     kernel: StrictKernel | None = None
     # Why the rest of the chapter is not run; None as long as all is well.
     stopped: str | None = None
+    # Why its kernel is an ordinary one where warm kernels are to be had.
+    why: str | None = None
     _end = 0.0
 
     def collect(self) -> Iterator[pytest.Item]:
@@ -123,6 +125,7 @@ class StrictNotebook(IPyNbFile):
             self.kernel = StrictKernel(
                 self.path.parent, self.config.option.nbval_kernel_startup_timeout
             )
+            self.why = self.kernel.why
         except (RuntimeError, OSError) as error:
             self.stopped = f"the kernel did not start: {error}"
         self._end = time.monotonic() + self.config.option.chapter_timeout
@@ -237,7 +240,7 @@ class StrictCell(IPyNbCell):
         return [f"    {line}" for line in lines[:3]] + (["    …"] if len(lines) > 3 else [])
 
     def _record(self, figures: int = 0, ignored: str = "") -> None:
-        record = {"of": self.of, "figures": figures, "ignored": ignored}
+        record = {"of": self.of, "figures": figures, "ignored": ignored, "why": self.parent.why}
         self.user_properties.append((_RECORD, record))
 
 
@@ -350,6 +353,7 @@ class Summary:
         self.compared: Counter[str] = Counter()
         self.figures: Counter[str] = Counter()
         self.ignored: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.ordinary: defaultdict[str, set[str]] = defaultdict(set)
         self.seconds: Counter[str] = Counter()
         self.left_out: list[Path] = []
         self.trouble = ""
@@ -383,6 +387,8 @@ class Summary:
         for key, record in report.user_properties:
             if key != _RECORD:
                 continue
+            if record["why"]:
+                self.ordinary[record["why"]].add(name)
             if record["ignored"]:
                 self.ignored[name][record["ignored"]] += 1
             else:
@@ -442,6 +448,9 @@ class Summary:
             f"{self.compared.total()} cells compared, {ignored} ignored, "
             f"{self.figures.total()} figures compared, in {len(chapters)} chapters"
         )
+        for why, names in self.ordinary.items():
+            numbers = ", ".join(sorted(Path(name).name[:3] for name in names))
+            yield f"in an ordinary kernel, not a warm one: {len(names)} ({numbers}), since {why}"
         seconds = sum(self.seconds[name] for name in chapters)
         rest = self.seconds.total() - seconds
         yield f"{seconds:.1f} s for the chapters, {rest:.1f} s for the other tests"

@@ -39,6 +39,8 @@ HEAVY = [
     "nbclient",
     "nbformat",
     "nbval",
+    "filelock",
+    "platformdirs",
     "pytest",
     "rfc3987_syntax",
 ]

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image, ImageDraw
 
 from helpers.book import suite
-from helpers.book.chapters import METADATA, ROOT
+from helpers.book.chapters import METADATA
 from tests.nbval_strict import Summary, read_notebook
 from tests.strict import changed, pictures
 from tests.strict.kernel import KernelDied, OutOfTime, StrictKernel
@@ -48,7 +48,7 @@ def run(
     return subprocess.run(
         command,
         cwd=folder,
-        env={**clean, "PYTHONPATH": str(ROOT), **environment},
+        env={**clean, **environment},
         capture_output=True,
         text=True,
         timeout=120,
@@ -135,7 +135,7 @@ def summary(tmp_path: Path, **options: object) -> Summary:
 
 def report(nodeid: str, seconds: float, **said: object) -> SimpleNamespace:
     """What a cell (or a test) reports when it has run and passed."""
-    record = {"of": 1, "figures": 0, "ignored": "", **said}
+    record = {"of": 1, "figures": 0, "ignored": "", "why": None, **said}
     properties = [("book", record)] if ".ipynb" in nodeid else []
     return SimpleNamespace(
         nodeid=nodeid,
@@ -174,6 +174,15 @@ def test_the_slowest_chapters_are_named_and_all_are_summed_up(tmp_path):
         *totals,
     ]
     assert [*loud.chapters()] == [*slowest[::-1], ignored, *totals]
+
+
+def test_ordinary_kernels_are_named_where_warm_ones_were_to_be_had(tmp_path):
+    said = summary(tmp_path)
+    for name, why in (("101_a", "the parent is gone"), ("102_b", None), ("103_c", "X has changed")):
+        said.pytest_runtest_logreport(report(f"notebooks/{name}.ipynb::cell 1", 1, why=why))
+    [first, second] = [line for line in said.chapters() if "an ordinary kernel" in line]
+    assert first == "in an ordinary kernel, not a warm one: 1 (101), since the parent is gone"
+    assert second.endswith("1 (103), since X has changed")
 
 
 def test_only_a_cell_that_passed_counts_as_green(tmp_path):

@@ -8,9 +8,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock
-
 from . import registry
 
 FILE = "progress.json"
@@ -25,8 +22,11 @@ _said: set[str] = set()
 
 def home() -> Path:
     """The folder of the reader's progress: BOOK_HOME, else the user's data folder."""
-    chosen = os.environ.get("BOOK_HOME")
-    return Path(chosen or platformdirs.user_data_dir("pytorch-cell-by-cell", appauthor=False))
+    if chosen := os.environ.get("BOOK_HOME"):
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("pytorch-cell-by-cell", appauthor=False))
 
 
 def record(id: str, state: str) -> None:
@@ -50,6 +50,8 @@ def record(id: str, state: str) -> None:
 
 
 def _save() -> None:
+    from filelock import FileLock
+
     folder = home()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{FILE}.lock", timeout=PATIENCE):
