@@ -49,8 +49,8 @@ EXERCISES = "helpers.exercises.ex"
 # Loaded by every process of the suite, before any test.
 PLUGIN = "tests.nbval_strict"
 DRAWING = {"numpy", "PIL", "matplotlib"}
-JUPYTEXT = {"jupytext", "nbformat", "jupyter_client", "jupyter_server", "yaml"}
-BUILDING = {*JUPYTEXT, "IPython", "ipykernel", "nbclient"}
+JUPYTEXT = {"jupytext", "nbformat", "jupyter_client", "jupyter_server", "platformdirs", "yaml"}
+BUILDING = {*JUPYTEXT, "filelock", "IPython", "ipykernel", "nbclient"}
 # Who may load which of them when it is imported; a module that is not named may load none.
 MAY = {
     "helpers.device": {"torch"},
@@ -65,9 +65,9 @@ MAY = {
     "helpers.book.build": BUILDING,
     "helpers.book.ledger": {"yaml"},
     "helpers.book.percent": {*JUPYTEXT, "IPython"},
-    "helpers.book.provisioner": {"ipykernel", "jupyter_client"},
+    "helpers.book.provisioner": {"ipykernel", "jupyter_client", "platformdirs"},
     "helpers.book.readme": {"nbformat"},
-    PLUGIN: {"ipykernel", "jupyter_client", "nbformat", "nbval", "PIL", "pytest"},
+    PLUGIN: {"ipykernel", "jupyter_client", "nbformat", "nbval", "PIL", "platformdirs", "pytest"},
 }
 
 # The modules are imported one by one, each in a fork of its own, so that all of them together
