@@ -12,6 +12,7 @@ help:
 	@echo "  make lab               set up if need be, then open the book in JupyterLab"
 	@echo "  make test              set up if need be, then run everything that CI runs"
 	@echo "  make doctor            find out what is wrong with this machine, and the cure"
+	@echo "  make lab BOOK_WARM=0   with ordinary kernels, each of which imports torch for itself"
 	@echo
 	@echo "For authors:"
 	@echo "  make notebooks         build the chapters whose source changed (NB=103, FORCE=1)"

@@ -435,7 +435,7 @@ def test_a_lock_that_does_not_satisfy_pyproject_is_found():
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("- pip\n", "- pip\n  - scipy\n"), ("[test,setup]", "[test]"), (">=3.11", ">=3.9")],
+    [("- pip\n", "- pip\n  - scipy\n"), ("[test,bench,setup]", "[test]"), (">=3.11", ">=3.9")],
 )
 def test_another_conda_environment_is_found(old, new):
     assert old in ENVIRONMENT

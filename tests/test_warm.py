@@ -416,6 +416,7 @@ def test_nonsense_at_the_socket_harms_nobody(book, tmp_path):
     ("names", "more", "why"),
     [
         ((), {"OMP_NUM_THREADS": "2"}, "the environment variable OMP_NUM_THREADS has changed"),
+        ((), {"TORCHINDUCTOR_CACHE_DIR": "/elsewhere"}, "variable TORCHINDUCTOR_CACHE_DIR has"),
         ((), {"A_NEW_ONE": "1"}, "the environment variable A_NEW_ONE has changed"),
         (("numpy.py",), {}, "numpy.py in the kernel's folder changes what an import gives"),
         (("sympy/__init__.py",), {}, "sympy in the kernel's folder changes"),
@@ -437,11 +438,26 @@ def test_where_an_import_would_give_another_thing_it_is_ordinary(book, tmp_path,
         assert is_warm == (why is None)
 
 
+def test_what_torch_puts_into_the_environment_is_no_change(book, tmp_path):
+    late = "import json, os, torch._dynamo; print(json.dumps(dict(os.environ)))"
+    with kernel(book, tmp_path) as made:
+        inside = json.loads(say(made, late))
+    new = {name: value for name, value in inside.items() if name not in book}
+    new = {name: value for name, value in new.items() if name.startswith("TORCH")}
+    assert new
+    with kernel({**book, **new}, tmp_path) as made:
+        assert made.why is None
+    gone = {name: value for name, value in book.items() if name != "NO_COLOR"}
+    without = mock.patch("tests.strict.kernel.kernel_environment", return_value=gone)
+    with without, kernel(book, tmp_path) as made:
+        assert "NO_COLOR has changed" in made.why
+
+
 def test_a_changed_file_is_seen(tmp_path):
     module = tmp_path / "loaded.py"
     module.write_text("1")
     known = script.Preloaded.__new__(script.Preloaded)
-    known.environment, known.names = {}, set()
+    known.environment, known.set_anyway, known.names = {}, {}, set()
     known.files = {str(module): script._signature(module)}
     asked = {"argv": [sys.executable, "-m", "ipykernel_launcher"], "env": {}, "cwd": str(tmp_path)}
     assert known.objection(asked) is None

@@ -234,6 +234,10 @@ class Preloaded:
         everything = [*sys.modules.values(), *self.park._packages.values()]
         files = {getattr(module, "__file__", None) for module in everything}
         self.files = {path: _signature(path) for path in files if path}
+        # Whoever has imported torch hands on what that has put into the environment.
+        self.set_anyway = dict(self.news)
+        for group in self.park.groups:
+            self.set_anyway.update(group.environment)
         for name in FRESH:
             self.park.forget(name)
 
@@ -258,7 +262,8 @@ class Preloaded:
         if argv[1:3] != ["-m", "ipykernel_launcher"]:
             return f"it is started with {argv[1]}"
         for name in sorted(self.environment.keys() | environment.keys()):
-            same = self.environment.get(name) == environment.get(name)
+            value, known = environment.get(name), self.environment.get(name)
+            same = value == known or (known is None and value == self.set_anyway.get(name))
             if not same and name not in FREE and not name.startswith(FREE_STARTS):
                 return f"the environment variable {name} has changed since the parent started"
         for path, known in self.files.items():
@@ -411,8 +416,6 @@ def become(request, preloaded):
     except OSError as error:
         request.answer(no=f"{error.filename or 'the forked process'}: {error.strerror}")
         return
-    request.answer(pid=os.getpid())
-    request.connection.close()
     _own_chance(preloaded.park)
     preloaded.park.then["numpy"] = _own_threads
     gc.enable()
@@ -426,6 +429,9 @@ def become(request, preloaded):
     app.initialize()
     # What multiprocessing takes for the main module, since it was imported before that was there.
     sys.modules["__mp_main__"] = sys.modules["__main__"]
+    # Not before it listens: a client that knocks too early comes back after 0.1 s or later.
+    request.answer(pid=os.getpid())
+    request.connection.close()
     if request.asked["again"]:
         # It listens where the last one did, and whoever was connected comes back on their own time.
         time.sleep(RECONNECTED)

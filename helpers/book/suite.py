@@ -1,8 +1,9 @@
 """The suite: what ``make test`` runs once everything is set up, and CI with it.
 
 One run of pytest holds everything: the chapters under strict nbval, the tests, and the doctests of
-the helpers. Chapters run in parallel, one process a core, each kernel with one thread of torch; all
-kernels are forked from one parent that has imported torch (:mod:`helpers.book.warm`).
+the helpers. Chapters run in parallel, each kernel with one thread of torch; all kernels are forked
+from one parent that has imported torch (:mod:`helpers.book.warm`). There is one process more than
+there are cores: it uses those that idle while a process waits for its kernel or a chapter sleeps.
 Every file goes to one process as a whole, the slowest first. Nothing is written to the tree but
 caches that git ignores.
 
@@ -67,7 +68,7 @@ def command(argv: list[str], root: Path = ROOT, changed: bool = False) -> list[s
     return [
         *(sys.executable, "-m", "pytest", "--nbval"),
         *("--doctest-modules", *(f"--ignore={path}" for path in NO_TESTS)),
-        *("-n", str(cores()), "--dist=loadfile", "--no-loadscope-reorder", "-q"),
+        *("-n", str(cores() + 1), "--dist=loadfile", "--no-loadscope-reorder", "-q"),
         *(("--changed",) if changed else ()),
         *(() if asked else EVERYTHING),
         *argv,
