@@ -530,6 +530,42 @@ import pack.part
 assert pack.part is park.module("pack.part") and pack.part.value == 1
 assert "mod_a" in sys.modules and len(warnings.filters) == len(filters) + 1
 assert pack.part.__spec__.loader.__class__.__name__ == "SourceFileLoader"
+import importlib, threading
+again = importlib.reload(pack.part)
+assert again is pack.part and not hasattr(again, "left")
+pack.part.left = 1
+del sys.modules["pack.part"]
+assert not hasattr(importlib.import_module("pack.part"), "left")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_threads_that_import_at_once_get_the_same_modules(tmp_path):
+    for name in "abcdefgh":
+        (tmp_path / f"many_{name}.py").write_text("")
+    (tmp_path / "many.py").write_text("import many_" + ", many_".join("abcdefgh"))
+    code = f"""
+import sys, threading
+from importlib import import_module
+sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]
+sys.setswitchinterval(1e-6)
+from helpers.book.parent import Park
+for _ in range(200):
+    park = Park()
+    sys.meta_path.insert(0, park)
+    park.load("many")
+    names = ["many", *("many_" + letter for letter in "abcdefgh")]
+    got, start = {{}}, threading.Barrier(len(names))
+    def fetch(name):
+        start.wait()
+        got[name] = import_module(name)
+    threads = [threading.Thread(target=fetch, args=(name,)) for name in names]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert all(got[name] is park.module(name) is sys.modules[name] for name in names)
+    sys.meta_path.remove(park)
+    [sys.modules.pop(name) for name in names]
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.book import warm
 from helpers.book.lab import HOST, lab_environment, port_problem
 from helpers.book.workbook import MANIFEST, NOTEBOOKS, ROOT, WORKBOOK, read
 
@@ -61,6 +62,24 @@ try:
 finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)
+"""
+_WARM = """
+import os, tempfile
+from jupyter_client.manager import KernelManager
+from helpers.book import warm
+from helpers.book.provisioner import OwnPython, QuickClient
+with tempfile.TemporaryDirectory() as home, warm.own_kernels({**os.environ, "BOOK_HOME": home}):
+    manager = KernelManager(kernel_spec_manager=OwnPython(), client_factory=QuickClient)
+    manager.start_kernel(cwd=home)
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        client.execute("import torch", reply=True, timeout=60)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    print(manager.provisioner.why or "")
 """
 
 
@@ -334,6 +353,26 @@ def kernel(tried: Run | None = None, prefix: str = sys.prefix) -> str:
     return "a kernel started and ran a cell"
 
 
+def warm_kernels(
+    tried: Run | None = None,
+    obstacle: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> str:
+    """Is a kernel forked from one that has imported torch, so that a chapter opens in a moment?"""
+    try:
+        if warm.folder_of(environ) is None and not warm.wanted(environ):
+            return f"switched off by {warm.SETTING}"
+    except ValueError as error:
+        raise Trouble(str(error), "the variable is set so", f"unset {warm.SETTING}") from None
+    if why := obstacle or warm.obstacle(environ):
+        return f"none, each kernel imports torch for itself: {why}"
+    tried = tried or run([sys.executable, "-c", _WARM], OMP_NUM_THREADS="1")
+    said = tried.last if tried.status else tried.out.strip()
+    if said:
+        raise Doubt("kernels are ordinary ones and open slowly", said, REINSTALL)
+    return "a kernel was forked and had torch at once"
+
+
 def widgets(
     imported: Run | None = None, info: Callable[[], Mapping[str, object]] | None = None
 ) -> str:
@@ -604,6 +643,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("Threads", threads),
     ("JupyterLab", lab_itself),
     ("Kernel", kernel),
+    ("Warm kernels", warm_kernels),
     ("Widgets", widgets),
     ("Jupyter's folders", jupyter_folders),
     ("Port", port),

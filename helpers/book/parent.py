@@ -24,6 +24,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 import warnings
 from importlib import import_module
@@ -97,6 +98,8 @@ class Park:
         self.taken = []
         # What to call when a module is given out.
         self.then = {}
+        # Threads that import at the same time must get the same modules.
+        self._lock = threading.RLock()
         self._of = {}
         self._packages = {}
         self._filters = list(warnings.filters)
@@ -152,9 +155,12 @@ class Park:
 
     def take(self, group):
         """Give a group's modules out, and those of the groups that it needs before them."""
-        if not group.parked:
-            return
-        group.parked = False
+        with self._lock:
+            if group.parked:
+                group.parked = False
+                self._give(group)
+
+    def _give(self, group):
         for needed in group.needs:
             self.take(needed)
         self.taken.append(group)
@@ -188,7 +194,10 @@ class Park:
 
     def find_spec(self, name, path=None, target=None):
         group = self._of.get(name)
-        if group is None or not group.parked:
+        with self._lock:
+            # Another thread may have taken it a moment ago. To reload it, its file is read.
+            there = group is not None and (group.parked or name in sys.modules)
+        if not there or target is not None:
             return None
         spec = getattr(group.modules[name], "__spec__", None)
         spec = copy.copy(spec) if spec else ModuleSpec(name, None)
@@ -207,6 +216,9 @@ class Taker:
 
     def exec_module(self, module):
         self._park.take(self._group)
+        # In the place of the empty module that importlib has made for it.
+        name = module.__spec__.name
+        sys.modules[name] = self._group.modules[name]
 
 
 class Preloaded:
@@ -358,7 +370,7 @@ def serve(listener, preloaded):
             if not _mine(connection):
                 raise ValueError("another user asks")
             request = Request(connection)
-        except (OSError, ValueError, KeyError, struct.error):
+        except (OSError, ValueError, KeyError, TypeError, struct.error):
             connection.close()
             continue
         no = trouble or preloaded.objection(request.asked)
@@ -367,7 +379,13 @@ def serve(listener, preloaded):
             request.close()
             connection.close()
             continue
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            request.answer(no=f"the parent cannot fork: {error.strerror}")
+            request.close()
+            connection.close()
+            continue
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
