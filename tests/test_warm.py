@@ -529,7 +529,8 @@ assert "mod_a" not in sys.modules and warnings.filters == filters
 import pack.part
 assert pack.part is park.module("pack.part") and pack.part.value == 1
 assert "mod_a" in sys.modules and len(warnings.filters) == len(filters) + 1
-assert pack.part.__spec__.loader.__class__.__name__ == "SourceFileLoader"
+assert pack.part.__loader__.__class__.__name__ == "SourceFileLoader"
+assert "value = 1" in pack.part.__spec__.loader.get_source("pack.part")
 import importlib, threading
 again = importlib.reload(pack.part)
 assert again is pack.part and not hasattr(again, "left")

@@ -14,7 +14,6 @@ The answer is a line with the kernel's ``pid``, or with ``no`` and the reason; a
 has ended, a line with its ``status``.
 """
 
-import copy
 import gc
 import json
 import os
@@ -134,6 +133,10 @@ class Park:
         for made in (*taken, group):
             if made not in self.groups:
                 self.groups.append(made)
+                for module in made.modules.values():
+                    spec = getattr(module, "__spec__", None)
+                    if isinstance(spec, ModuleSpec):
+                        spec.loader = Taker(self, made, spec.loader)
                 self._of.update(dict.fromkeys(made.modules, made))
                 self._packages.update(made.modules)
         self.park()
@@ -199,17 +202,24 @@ class Park:
             there = group is not None and (group.parked or name in sys.modules)
         if not there or target is not None:
             return None
-        spec = getattr(group.modules[name], "__spec__", None)
-        spec = copy.copy(spec) if spec else ModuleSpec(name, None)
-        spec.loader = Taker(self, group)
-        return spec
+        # Its own one, whose loader is a Taker: importlib itself asks for that where another thread
+        # was faster.
+        return getattr(group.modules[name], "__spec__", None) or ModuleSpec(
+            name, Taker(self, group, None)
+        )
 
 
 class Taker:
-    """The loader of a parked module: importing it takes its whole group."""
+    """The loader of a parked module: importing it takes its whole group.
 
-    def __init__(self, park, group):
-        self._park, self._group = park, group
+    For all else it is the loader that it stands for.
+    """
+
+    def __init__(self, park, group, loader):
+        self._park, self._group, self._loader = park, group, loader
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
 
     def create_module(self, spec):
         return None
