@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image, ImageDraw
 
@@ -285,6 +287,31 @@ def test_a_kernel_that_does_not_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(RuntimeError, match="zmq is broken here"):
         StrictKernel(tmp_path)
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_a_port_that_another_takes_first_is_tried_again(tmp_path, monkeypatch, taken):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        started = []
+
+        class Unlucky(KernelManager):
+            def __init__(self, **options):
+                started.append(self)
+                first = {"shell_port": port} if len(started) <= taken else {}
+                super().__init__(**options, **first, cache_ports=False)
+
+        monkeypatch.setattr("tests.strict.kernel.KernelManager", Unlucky)
+        if taken < 3:
+            kernel = StrictKernel(tmp_path)
+            assert kernel.run("print(1)", 20)[0]["text"] == "1\n"
+            kernel.stop()
+        else:
+            with pytest.raises(RuntimeError, match="Address already in use"):
+                StrictKernel(tmp_path)
+        assert len(started) == min(taken + 1, 3)
 
 
 def test_out_of_time_ends_the_kernel_and_its_children(tmp_path):

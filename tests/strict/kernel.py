@@ -18,6 +18,8 @@ from helpers.book.provisioner import OwnPython, QuickClient
 
 # How long no message may come before we look whether the kernel is still alive.
 _LOOK = 0.5
+_ATTEMPTS = 3
+_TAKEN = "Address already in use"
 
 
 class KernelDied(Exception):
@@ -48,23 +50,34 @@ class StrictKernel(RunningKernel):
             for name, value in kernel_environment(str(home / "book")).items()
             if not name.startswith("PYTEST_")
         }
-        with (home / "stderr").open("w+", encoding="utf-8", errors="replace") as stderr:
+        for attempt in range(_ATTEMPTS):
+            words = self._start(home / "stderr", folder, environment, startup_timeout)
+            if not words:
+                break
+            # Free ports are looked for before the kernel takes them; another may be faster.
+            if _TAKEN not in words or attempt + 1 == _ATTEMPTS:
+                self._home.cleanup()
+                raise RuntimeError(words)
+        self.pid: int = self.km.provisioner.pid
+        # Why it is an ordinary kernel where a warm one was asked for; None when it is what it is.
+        self.why: str | None = self.km.provisioner.why or None
+
+    def _start(self, log: Path, folder: Path, environment: dict[str, str], timeout: float) -> str:
+        """Start the kernel and wait until it answers; why it does not, or nothing."""
+        with log.open("w+", encoding="utf-8", errors="replace") as stderr:
             self.km = KernelManager(kernel_spec_manager=OwnPython(), client_factory=QuickClient)
             try:
                 self.km.start_kernel(stderr=stderr, cwd=str(folder), env=environment)
                 self.kc = self.km.client()
                 self.kc.start_channels()
-                self.kc.wait_for_ready(timeout=startup_timeout)
+                self.kc.wait_for_ready(timeout=timeout)
             except RuntimeError as error:
                 self.kc.stop_channels()
                 self.km.shutdown_kernel(now=True)
                 stderr.seek(0)
                 last = stderr.read().strip().splitlines()[-1:]
-                self._home.cleanup()
-                raise RuntimeError("\n".join([str(error), *last])) from None
-        self.pid: int = self.km.provisioner.pid
-        # Why it is an ordinary kernel where a warm one was asked for; None when it is what it is.
-        self.why: str | None = self.km.provisioner.why or None
+                return "\n".join([str(error), *last])
+        return ""
 
     def run(self, source: str, limit: float) -> list[dict[str, Any]]:
         """Run one cell as JupyterLab does and collect its outputs, errors among them.
