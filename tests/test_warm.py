@@ -117,7 +117,7 @@ except AttributeError as error:
     states.append(str(error))
 import torch
 states.append("torch._dynamo" in sys.modules)
-import torchvision, networkx, numpy
+import torchvision, numpy
 import matplotlib.pyplot as plt
 from torch.utils.data import DataLoader
 import torchvision.transforms.v2
@@ -481,7 +481,7 @@ def test_a_changed_file_is_seen(tmp_path):
 )
 def test_a_parent_that_did_more_than_import_forks_nothing(tmp_path, planted, why):
     (tmp_path / "path").mkdir()
-    (tmp_path / "path" / "networkx.py").write_text(planted)
+    (tmp_path / "path" / "cycler.py").write_text(planted)
     with (
         mock.patch.dict(os.environ, {"PYTHONPATH": str(tmp_path / "path")}),
         parent_of_its_own(tmp_path) as environment,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from nbformat import NotebookNode
 
 from helpers.book import percent, readme, warm
 from helpers.book.chapters import ROOT, Chapter, chapters, read_source
+from helpers.book.files import write_atomically
 from helpers.book.inputs import leaned_on
 from helpers.book.kernel import kernel_environment, session_of
 from helpers.book.provisioner import AsyncQuickClient, OwnPython
@@ -144,19 +144,6 @@ def read_notebook(path: Path) -> NotebookNode | None:
     return notebook
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content in one step: a reader sees the old or the new, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(beside, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def untouched(book: Book, chapter: Chapter, notebook: NotebookNode) -> bool:
     """Whether a notebook's cells are those of the chapter's last build."""
     return _as_built(chapter, notebook, _Records(book.cache / "build.json").of(chapter))
@@ -231,10 +218,12 @@ def _several_stale(book: Book, wanted: list[Chapter], records: _Records) -> bool
             notebook = read_notebook(chapter.notebook)
             inputs = leaned_on(book.root, chapter.number)
             count += _stale(chapter, text, inputs, notebook, records.of(chapter))
+            if count > 1:
+                return True
         except (BuildError, OSError, ValueError):
             # Told when its turn comes.
             continue
-    return count > 1
+    return False
 
 
 def _stale(

@@ -35,7 +35,7 @@ def main(argv: list[str], *, notebooks: Path = NOTEBOOKS, workbook: Path = WORKB
             raise Problem(f"JupyterLab is not installed for {sys.executable}. Run: make lab")
         if options.port and (taken := port_problem(options.port)):
             raise Problem(taken)
-        warm_ones = warm.wanted(os.environ)
+        warm.wanted(os.environ)
         done = update(notebooks, workbook)
         if not done.chapters:
             raise Problem(f"every chapter is damaged. {done.notes[0]}")
@@ -47,25 +47,11 @@ def main(argv: list[str], *, notebooks: Path = NOTEBOOKS, workbook: Path = WORKB
     print(f"book: {len(done.chapters)} chapters in {workbook}. Ctrl-C here stops JupyterLab.")
     sys.stdout.flush()
     command = lab_command(workbook, done.chapters[0].name, options.port, options.no_browser)
-    environment = lab_environment(os.environ)
-    if warm_ones:
-        environment = _warmed(environment)
+    # It imports while JupyterLab starts, and lives as long as that: JupyterLab keeps the pipe.
+    parent, environment = warm.start_if_wanted(lab_environment(os.environ))
+    if parent is not None:
+        os.set_inheritable(os.dup(parent.stdin.fileno()), True)
     os.execve(command[0], command, environment)
-
-
-def _warmed(environment: dict[str, str]) -> dict[str, str]:
-    """``environment`` with a parent of warm kernels that lives as long as this process.
-
-    It imports while JupyterLab starts, and JupyterLab keeps the pipe that holds it.
-    """
-    try:
-        if why := warm.obstacle(environment):
-            raise warm.Cold(why)
-        process, environment = warm.start(environment)
-        os.set_inheritable(os.dup(process.stdin.fileno()), True)
-    except (warm.Cold, OSError) as reason:
-        warm.say(reason)
-    return environment
 
 
 def lab_command(workbook: Path, first: str, port: int | None, no_browser: bool) -> list[str]:

@@ -57,7 +57,6 @@ CHAPTERS = (
     "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
     "matplotlib_inline.backend_inline",
-    "networkx",
 )
 # This one looks for the running shell when it is imported, so each kernel imports it itself.
 FRESH = ("matplotlib_inline.backend_inline",)

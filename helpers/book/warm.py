@@ -110,6 +110,24 @@ def start(environment: Mapping[str, str]) -> tuple[subprocess.Popen, dict[str, s
     return process, {**environment, SETTING: str(folder), DEFAULT: PROVISIONER}
 
 
+def start_if_wanted(
+    environment: Mapping[str, str],
+) -> tuple[subprocess.Popen | None, dict[str, str]]:
+    """As :func:`start`; without a process, and with ``environment`` as it is, where there is none.
+
+    Raises:
+        ValueError: ``BOOK_WARM`` means nothing.
+    """
+    if wanted(environment):
+        try:
+            if why := obstacle(environment):
+                raise Cold(why)
+            return start(environment)
+        except (Cold, OSError) as reason:
+            say(reason)
+    return None, dict(environment)
+
+
 def without(environment: Mapping[str, str]) -> dict[str, str]:
     """``environment`` without what the book puts there to name a parent."""
     if folder_of(environment) is None:
@@ -128,15 +146,7 @@ def kernels(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     Raises:
         ValueError: ``BOOK_WARM`` means nothing.
     """
-    process = None
-    ready = dict(environment)
-    if wanted(environment):
-        try:
-            if why := obstacle(environment):
-                raise Cold(why)
-            process, ready = start(environment)
-        except (Cold, OSError) as reason:
-            say(reason)
+    process, ready = start_if_wanted(environment)
     try:
         yield ready
     finally:

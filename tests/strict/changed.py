@@ -14,12 +14,12 @@ import json
 import os
 import platform
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from helpers.book.chapters import ROOT
+from helpers.book.files import write_atomically
 from helpers.book.inputs import content_of, leaned_on, shared_files
 from helpers.book.kernel import kernel_environment
 
@@ -29,6 +29,7 @@ KEPT = 8
 MACHINERY = (
     "helpers/book/__init__.py",
     "helpers/book/chapters.py",
+    "helpers/book/files.py",
     "helpers/book/inputs.py",
     "helpers/book/kernel.py",
     "helpers/book/parent.py",
@@ -156,7 +157,7 @@ class Verified:
                 new = [self._before[name]] if name in green else []
                 known[name] = [*new, *before][:KEPT]
             there = {name: kept for name, kept in known.items() if (self._root / name).exists()}
-            _write(path, json.dumps(there, indent=1, sort_keys=True) + "\n")
+            write_atomically(path, json.dumps(there, indent=1, sort_keys=True) + "\n")
 
 
 def _name(path: Path, root: Path) -> str:
@@ -170,15 +171,3 @@ def _read(path: Path) -> dict[str, list[str]]:
         return {str(name): [str(one) for one in kept] for name, kept in known.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old content or the new, never a part."""
-    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise

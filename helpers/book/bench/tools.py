@@ -70,7 +70,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], cwd: Path = ROOT
 
 
 def suite(paths: Sequence[Path], environment: Mapping[str, str]) -> tuple[float, str]:
-    """``make test`` over these chapters alone: strict nbval, one process a core.
+    """``make test`` over these chapters alone: strict nbval, one process more than cores.
 
     Returns:
         The seconds, and what failed, if anything.
