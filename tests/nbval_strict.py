@@ -172,8 +172,11 @@ class StrictCell(IPyNbCell):
         problems = cells.stored_problems(self.cell, self.cell_num)
         came, trouble = self._run(chapter)
         if trouble is None:
+            # What is as it was stored has been looked at already.
+            known = outputs.normal(self.cell.outputs)
             for output in outputs.normal(came):
-                problems += [f"now: {problem}" for problem in outputs.problems(output)]
+                if output not in known:
+                    problems += [f"now: {problem}" for problem in outputs.problems(output)]
             if found := outputs.difference(self.cell.outputs, came):
                 problems.append(found)
             if self.cell_num == self.of and (left := self._left_behind()):

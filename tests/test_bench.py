@@ -271,8 +271,10 @@ def test_every_ratio_is_made_of_its_two_sides():
         "plain nbval, xdist": [30.0, 36.0],
         report.OPEN: [0.5],
         report.ORDINARY_OPEN: [2.0],
-        report.BUILD: [1.0],
-        report.ORDINARY_BUILD: [4.0],
+        report.BUILD: [4.0],
+        report.BUILT_ALONE: [1.0],
+        report.SEVERAL: [3.0],
+        report.ORDINARY_SEVERAL: [6.0],
         report.TORCH: [2.0],
         report.HELPERS: [0.01],
         report.EVERYTHING: [1.0],
@@ -289,7 +291,8 @@ def test_every_ratio_is_made_of_its_two_sides():
     assert (nbval[1], nbval[-1]) == ("3.00", "3 of its tests fail")
     assert row("papermill ÷ suite", **measured)[1:] == (*["–"] * 6, "")
     assert row("open a chapter, warm ÷ ordinary", **measured)[1] == "0.25"
-    assert row("build one changed chapter, warm ÷ ordinary", **measured)[1] == "0.25"
+    assert row("build one changed chapter ÷ its code alone", **measured)[1] == "4.00"
+    assert row("build several, warm ÷ ordinary", **measured)[1] == "0.50"
     assert row("import helpers beyond torch ÷ import torch", **measured)[1] == "0.005"
     assert row("every name of helpers ÷ import torch", **measured)[1] == "0.50"
     memory = row("peak memory of a kernel, warm ÷ ordinary", **measured)
@@ -438,7 +441,9 @@ def test_one_run_measures_everything_and_names_what_fails(tmp_path, capsys, monk
     monkeypatch.setattr(report, "SIZES", ())
     notebooks = tmp_path / "notebooks"
     (notebooks / "source").mkdir(parents=True)
-    (notebooks / "source" / "103_planted.py").write_text(SOURCE, encoding="utf-8")
+    for name, title in (("103_planted", "103 · Planted"), ("104_other", "104 · Other")):
+        text = SOURCE.replace("103 · Planted", title)
+        (notebooks / "source" / f"{name}.py").write_text(text, encoding="utf-8")
     typical = chapter(notebooks, "103_planted", "x = 1", "print(x)", said="1\n")
     before = typical.read_bytes()
     chapter(notebooks, "104_other", "x = 1", "print(x)", said="2\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.book.chapters import ROOT
+from helpers.book.suite import command
 
 # Packages that take long to load. What torch itself loads is not counted beside torch.
 HEAVY = [
@@ -195,3 +196,37 @@ def test_importing_the_package_costs_next_to_nothing_beside_torch(everything):
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_import_is_seen(everything, name):
     assert everything[1][f"planted.{name}"]["loaded"] == PLANTED[name][1]
+
+
+LOOK = """
+import json, sys
+from pathlib import Path
+
+def pytest_sessionfinish(session):
+    worker = getattr(session.config, "workerinput", {}).get("workerid", "the first")
+    Path(__file__).with_name(worker + ".json").write_text(json.dumps([*sys.modules]))
+"""
+
+
+def test_the_processes_of_the_suite_load_no_plugin_that_it_does_not_use(tmp_path):
+    (tmp_path / "look.py").write_text(LOOK)
+    chapters = [str(path) for path in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
+    # Two files: for one there would be no other process.
+    argv = [*chapters, "tests/test_book_chapters.py", "-k", "nothing", "-n1", "-p", "look"]
+    done = subprocess.run(
+        command(argv),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        timeout=120,
+    )
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout + done.stderr
+    loaded = {path.stem: {*json.loads(path.read_text())} for path in tmp_path.glob("*.json")}
+    assert loaded.keys() == {"the first", "gw0"}
+    for modules_there in loaded.values():
+        assert {"nbval.plugin", PLUGIN, "xdist.plugin"} <= modules_there
+        # The last is the parser of a grammar that nobody here needs, 1.2 s in each process.
+        assert not {"nbmake", "anyio.pytest_plugin", "platformdirs.pytest_plugin", "lark"} & (
+            modules_there
+        )

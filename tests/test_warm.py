@@ -94,7 +94,8 @@ def look():
     ours = ("JPY_", "BOOK_", "IPYTHONDIR", "_")
     modules = {name.partition(".")[0] for name in sys.modules} - {*sys.stdlib_module_names}
     return {
-        "path": sys.path, "argv": [sys.argv[0], *sys.argv[1:-1]], "flags": repr(sys.flags),
+        "path": sys.path, "argv": [word for word in sys.argv if ".json" not in word],
+        "flags": repr(sys.flags),
         "folder": os.getcwd(), "umask": os.umask(0o22), "session": os.getsid(0) == os.getpid(),
         "environment": sorted((k, v) for k, v in os.environ.items() if not k.startswith(ours)),
         "signals": [str((s, signal.getsignal(s))) for s in sorted(signal.valid_signals())],
@@ -582,6 +583,7 @@ def test_where_there_can_be_none_one_line_says_why(monkeypatch, capsys, how):
         monkeypatch.setattr(sys, "platform", "darwin")
         words = "this system cannot fork"
     elif how == "not installed":
+        monkeypatch.setattr(warm, "registered", warm.registered.__wrapped__)
         monkeypatch.setattr(warm, "entry_points", lambda **_: ())
         words = "make setup"
     else:

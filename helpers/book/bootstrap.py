@@ -139,6 +139,8 @@ def set_up(root: Path) -> None:
     sync = [*uv, "sync", *here, "--compile-bytecode", "--require-hashes", "requirements.lock"]
     _run(sync, root, progress=True)
     _run([*uv, "install", *here, "--no-deps", "--no-build-isolation", "-e", "."], root)
+    # Every kernel imports the book's own package anew.
+    _run([str(python), "-m", "compileall", "-q", "helpers"], root)
     (venv / STAMP).write_text(stamp(root), encoding="utf-8")
     print("The environment is ready.", flush=True)
 

@@ -26,6 +26,9 @@ from helpers.book.kernel import kernel_environment
 EVERYTHING = ("notebooks", "tests", "helpers")
 # Sources are scripts of the chapters: to look for doctests in them would run them.
 NO_TESTS = ("notebooks/source", "helpers/book/jupyter")
+# The plugins it uses, and no other that happens to be installed: each process loads them anew.
+# The first has no hooks. It is there to be imported before nbval is, which then takes a third.
+PLUGINS = ("helpers.book", "nbval.plugin", "xdist.plugin", "pytest_timeout", "tests.nbval_strict")
 
 
 def main(argv: list[str]) -> int:
@@ -67,6 +70,8 @@ def command(argv: list[str], root: Path = ROOT, changed: bool = False) -> list[s
     asked = any((root / word.partition("::")[0]).exists() for word in argv)
     return [
         *(sys.executable, "-m", "pytest", "--nbval"),
+        *("--disable-plugin-autoload", "--override-ini=addopts="),
+        *(word for plugin in PLUGINS for word in ("-p", plugin)),
         *("--doctest-modules", *(f"--ignore={path}" for path in NO_TESTS)),
         *("-n", str(cores() + 1), "--dist=loadfile", "--no-loadscope-reorder", "-q"),
         *(("--changed",) if changed else ()),

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def folder_of(environment: Mapping[str, str]) -> Path | None:
     return Path(value) if os.path.isabs(value) else None
 
 
+@cache
 def registered() -> bool:
     """Whether jupyter_client finds the provisioner of warm kernels."""
     return bool(entry_points(group=GROUP, name=PROVISIONER))

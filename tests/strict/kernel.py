@@ -6,7 +6,6 @@ import signal
 import tempfile
 import time
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import psutil
@@ -67,7 +66,13 @@ class StrictKernel(RunningKernel):
         with log.open("w+", encoding="utf-8", errors="replace") as stderr:
             self.km = KernelManager(kernel_spec_manager=OwnPython(), client_factory=QuickClient)
             try:
-                self.km.start_kernel(stderr=stderr, cwd=str(folder), env=environment)
+                self.km.start_kernel(
+                    stderr=stderr,
+                    cwd=str(folder),
+                    env=environment,
+                    # As the builder's kernels: no file to be written to after each cell.
+                    extra_arguments=["--HistoryManager.hist_file=:memory:"],
+                )
                 self.kc = self.km.client()
                 self.kc.start_channels()
                 self.kc.wait_for_ready(timeout=timeout)
@@ -94,12 +99,7 @@ class StrictKernel(RunningKernel):
         asked = self.kc.execute(source, store_history=True, allow_stdin=False, stop_on_error=False)
         outputs: list[dict[str, Any]] = []
         while True:
-            try:
-                message = self.kc.get_iopub_msg(
-                    timeout=min(_LOOK, max(0.01, end - time.monotonic()))
-                )
-            except Empty:
-                message = None
+            message = self._message(min(_LOOK, max(0.01, end - time.monotonic())))
             if message is None and not self.is_alive():
                 raise KernelDied(self._how_it_ended())
             if time.monotonic() > end:
@@ -118,6 +118,16 @@ class StrictKernel(RunningKernel):
                 outputs.append({"output_type": "late output", "text": str(content)})
             elif not late:
                 outputs.append({"output_type": kind, **content})
+
+    def _message(self, seconds: float) -> dict[str, Any] | None:
+        """What the kernel publishes next; None when nothing comes in that time.
+
+        Read from the socket itself: the client would start a loop of asyncio for each message.
+        """
+        socket = self.kc.iopub_channel.socket
+        if not socket.poll(seconds * 1000):
+            return None
+        return self.kc.session.recv(socket)[1]
 
     def processes(self) -> list[psutil.Process]:
         """What the kernel started and still runs, the kernel itself left out."""

@@ -29,6 +29,8 @@ def decode(payload: str) -> Image.Image:
         picture = Image.open(io.BytesIO(base64.b64decode(payload, validate=False)))
         if picture.format != "PNG":
             raise ValueError(f"the picture is {picture.format}, not PNG")
+        if not picture.has_transparency_data:
+            return picture.convert("RGB")
         paper = Image.new("RGBA", picture.size, (128, 128, 128, 255))
         paper.alpha_composite(picture.convert("RGBA"))
     except (binascii.Error, OSError, SyntaxError) as error:

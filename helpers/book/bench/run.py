@@ -23,6 +23,8 @@ from helpers.book.workbook import NOTEBOOKS, ROOT, Problem
 TABLE = ROOT / "data" / "bench.md"
 # How often what a few seconds decide is measured, while ``--rounds`` says it of the suite.
 OFTEN, SOME = 5, 3
+# How many chapters are built together.
+SEVERAL = 4
 # The chapter that is opened and built: of a usual length, with figures, the model of the others.
 TYPICAL = "103"
 
@@ -206,14 +208,29 @@ class Bench:
         self.results.sides |= dict(zip(names, map(list, zip(*runs, strict=True)), strict=True))
 
     def build(self) -> None:
-        """One changed chapter, built in a copy of the book."""
+        """One changed chapter, and several, built in a copy of the book."""
         path = self.typical()
         book = tools.copy_of_book(path.parent, self.folder)
 
-        def side(warm: bool) -> Measure:
-            return lambda: tools.build(book, path.name[:3], self.environment(warm))
+        def side(paths: list[Path], warm: bool) -> Measure:
+            numbers = [path.name[:3] for path in paths]
+            return lambda: tools.build(book, numbers, self.environment(warm))
 
-        self.compare({report.BUILD: side(True), report.ORDINARY_BUILD: side(False)}, self.some)
+        def code() -> float:
+            try:
+                run = alone.plain_apart([path], self.environment(warm=False), self.modules)
+                return run.seconds[path.name]
+            except (RuntimeError, KeyError) as error:
+                raise Failed(str(error)) from None
+
+        several = self.paths[:SEVERAL]
+        sides = {
+            report.BUILD: side([path], True),
+            report.BUILT_ALONE: code,
+            report.SEVERAL: side(several, True),
+            report.ORDINARY_SEVERAL: side(several, False),
+        }
+        self.compare(sides, self.some)
 
     def open(self) -> None:
         """All that needs a running JupyterLab: starts, opening a chapter, a kernel's memory."""

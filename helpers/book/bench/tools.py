@@ -78,9 +78,7 @@ def suite(paths: Sequence[Path], environment: Mapping[str, str]) -> tuple[float,
     Raises:
         Failed: it did not come to its end.
     """
-    # The plugin is in the book's own settings already, which a chapter elsewhere is not under.
-    command = [sys.executable, "-m", "helpers.book", "suite", "-p", "tests.nbval_strict"]
-    done = run([*command, *map(str, paths)], environment)
+    done = run([sys.executable, "-m", "helpers.book", "suite", *map(str, paths)], environment)
     return done.seconds, _says_pytest(done)
 
 
@@ -102,13 +100,13 @@ def copy_of_book(notebooks: Path, folder: Path) -> Path:
     return book
 
 
-def build(book: Path, number: str, environment: Mapping[str, str]) -> float:
+def build(book: Path, numbers: Sequence[str], environment: Mapping[str, str]) -> float:
     """Seconds of ``make notebooks NB=... FORCE=1``, as after an edit, in a copy of the book.
 
     Raises:
         Failed: it was not built.
     """
-    command = [sys.executable, "-m", "helpers.book", "build", number, "--force"]
+    command = [sys.executable, "-m", "helpers.book", "build", *numbers, "--force"]
     done = run(command, {**environment, "PYTHONPATH": str(book)}, cwd=book)
     if done.status:
         ours = [line for line in done.said.splitlines() if line.startswith("book: ")]
