@@ -200,6 +200,61 @@ def test_nothing_is_shared_with_the_parent_but_memory(book, tmp_path):
         assert say(made, names) == ""
 
 
+TRAIN = """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+from helpers import pick_device
+
+device = pick_device()
+_ = torch.manual_seed(0)
+x = torch.randn(64, 1, 8, 8)
+pairs = TensorDataset(x, x.sum((1, 2, 3)))
+data = DataLoader(pairs, batch_size=16, num_workers=1, pin_memory=device.type == "cuda")
+net = torch.nn.Sequential(
+    torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 1)
+).to(device)
+optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
+losses = []
+for _ in range(10):
+    for pictures, sums in data:
+        out = net(pictures.to(device, non_blocking=True))[:, 0]
+        loss = torch.nn.functional.mse_loss(out, sums.to(device, non_blocking=True))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+print(out.device == torch.zeros(1, device=device).device, losses[-1] < losses[0] / 2)
+"""
+
+
+def test_whatever_device_there_is_is_used_by_several_kernels(book, tmp_path):
+    with kernel(book, tmp_path) as first, kernel(book, tmp_path) as second:
+        assert [say(made, TRAIN) for made in (first, second)] == ["True True"] * 2
+    with kernel(book, tmp_path) as later:
+        assert say(later, TRAIN) == "True True"
+        assert later.why is None
+
+
+def test_the_driver_of_cuda_is_first_looked_for_in_the_kernel(tmp_path):
+    def seekers() -> set[int]:
+        """The processes in which the linker was asked for it, by what the linker itself tells."""
+        lines = [line for log in tmp_path.glob("linker.*") for line in log.read_text().splitlines()]
+        assert lines
+        return {int(line.split(":")[0]) for line in lines if "find library=libcuda.so" in line}
+
+    linker = {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(tmp_path / "linker")}
+    with (
+        mock.patch.dict(os.environ, linker),
+        parent_of_its_own(tmp_path) as book,
+        kernel(book, tmp_path) as made,
+    ):
+        assert made.why is None
+        built_for = say(made, "import torch; print(torch.version.cuda)")
+        assert seekers() == set()
+        say(made, "print(torch.cuda.is_available())")
+        assert seekers() == (set() if built_for == "None" else {made.pid})
+
+
 def test_every_library_has_the_threads_that_it_would_have(tmp_path):
     (tmp_path / "home").mkdir()
     look = (
