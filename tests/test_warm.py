@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -235,24 +236,37 @@ def test_whatever_device_there_is_is_used_by_several_kernels(book, tmp_path):
         assert later.why is None
 
 
-def test_the_driver_of_cuda_is_first_looked_for_in_the_kernel(tmp_path):
-    def seekers() -> set[int]:
-        """The processes in which the linker was asked for it, by what the linker itself tells."""
-        lines = [line for log in tmp_path.glob("linker.*") for line in log.read_text().splitlines()]
-        assert lines
-        return {int(line.split(":")[0]) for line in lines if "find library=libcuda.so" in line}
+def test_cuda_begins_in_the_kernel(tmp_path):
+    def asked(process: str) -> Counter[int]:
+        """How often each process asked the linker for CUDA's driver, by what the linker tells."""
+        logs = list(tmp_path.glob(f"{process}.*"))
+        assert logs
+        lines = [line for log in logs for line in log.read_text().splitlines()]
+        return Counter(int(line.split(":")[0]) for line in lines if "library=libcuda.so" in line)
 
-    linker = {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(tmp_path / "linker")}
+    def linker(process: str) -> dict[str, str]:
+        return {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(tmp_path / process)}
+
+    # Some libraries look whether there is a driver when they are loaded, and use nothing of it.
+    only_torch = [sys.executable, "-c", "import torch"]
+    subprocess.run(only_torch, env={**os.environ, **linker("torch")}, check=True)
+    anyway = asked("torch").total()
     with (
-        mock.patch.dict(os.environ, linker),
+        mock.patch.dict(os.environ, linker("book")),
         parent_of_its_own(tmp_path) as book,
         kernel(book, tmp_path) as made,
     ):
         assert made.why is None
+        parent = parent_of(book)
         built_for = say(made, "import torch; print(torch.version.cuda)")
-        assert seekers() == set()
-        say(made, "print(torch.cuda.is_available())")
-        assert seekers() == (set() if built_for == "None" else {made.pid})
+        assert asked("book") == Counter({parent.pid: anyway})
+        there = say(made, "print(torch.cuda.is_available())")
+        assert not script._holds("/dev/nvidia", f"/proc/{parent.pid}/fd")
+        if there == "True":
+            assert script._holds("/dev/nvidia", f"/proc/{made.pid}/fd")
+        elif built_for != "None":
+            assert asked("book")[made.pid] > 0
+        assert asked("book")[parent.pid] == anyway
 
 
 def test_every_library_has_the_threads_that_it_would_have(tmp_path):
@@ -545,6 +559,22 @@ def test_a_parent_that_did_more_than_import_forks_nothing(tmp_path, planted, why
     ):
         assert made.why == why
         assert say(made, "print(1)") == "1"
+
+
+def test_an_open_device_is_seen(tmp_path):
+    known = script.Preloaded.__new__(script.Preloaded)
+    known.park = mock.Mock()
+    known.park.module("torch").cuda.is_initialized.return_value = False
+    known.park.module("torch").cuda._is_in_bad_fork.return_value = False
+    (tmp_path / "0").symlink_to("/dev/null")
+    assert not script._holds("/dev/nvidia", tmp_path)
+    (tmp_path / "7").symlink_to("/dev/nvidiactl")
+    assert script._holds("/dev/nvidia", tmp_path)
+    assert not script._holds("/dev/nvidia", tmp_path / "nowhere")
+    with open(os.devnull) as _, mock.patch("os.listdir", return_value=["1"]):
+        assert known.trouble() is None
+        with mock.patch("os.readlink", return_value="/dev/nvidiactl"):
+            assert known.trouble() == "an import touched CUDA"
 
 
 def test_a_parent_that_cannot_start_leaves_its_last_words(tmp_path):

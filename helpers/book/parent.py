@@ -270,7 +270,7 @@ class Preloaded:
         torch = self.park.module("torch")
         if torch is None:
             return "torch cannot be imported"
-        if torch.cuda.is_initialized() or torch.cuda._is_in_bad_fork():
+        if torch.cuda.is_initialized() or torch.cuda._is_in_bad_fork() or _holds("/dev/nvidia"):
             return "an import touched CUDA"
         return None
 
@@ -303,6 +303,24 @@ class Preloaded:
 def _news(environment):
     """What an import has put into the environment."""
     return {name: value for name, value in os.environ.items() if environment.get(name) != value}
+
+
+def _holds(start, descriptors="/proc/self/fd"):
+    """Whether this process has a file open whose name begins with ``start``, as far as one can see.
+
+    CUDA's driver opens its device as soon as anybody counts the cards, and is of no use after a
+    fork; torch itself takes no note of that.
+    """
+    if not os.path.isdir(descriptors):
+        return False
+    for name in os.listdir(descriptors):
+        try:
+            if os.readlink(os.path.join(descriptors, name)).startswith(start):
+                return True
+        except OSError:
+            # The one by which the folder itself was read.
+            continue
+    return False
 
 
 def _signature(path):
