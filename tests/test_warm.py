@@ -126,6 +126,7 @@ import torchvision.transforms.v2
 _ = plt.figure()
 plt.close()
 states += [look(), matplotlib.get_backend(), {k: str(v) for k, v in matplotlib.rcParams.items()}]
+states.append(repr(sys.modules["__mp_main__"]))
 states += [torch.get_num_threads(), torch.get_num_interop_threads(), str(torch.get_default_dtype())]
 states += [torch.is_grad_enabled(), torch.__config__.parallel_info()]
 states += [sorted(n for n in sys.modules if n.startswith(("torch", "matplotlib", "numpy")))]
@@ -463,6 +464,30 @@ def test_when_the_owner_is_killed_nothing_stays(tmp_path):
     assert not Path(folder).exists()
 
 
+def test_a_kernel_ends_with_whoever_asked_for_it_though_its_parent_goes_on(book, tmp_path):
+    asker = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from tests.strict.kernel import StrictKernel\n"
+        "print(StrictKernel(Path(sys.argv[1])).pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", asker, str(tmp_path)],
+        cwd=ROOT,
+        env=book,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        made = psutil.Process(int(process.stdout.readline()))
+        assert made.parent() == parent_of(book)
+        process.kill()
+    psutil.wait_procs([made], timeout=10)
+    assert not made.is_running()
+    with kernel(book, tmp_path) as other:
+        assert other.why is None
+
+
 def test_the_socket_is_closed_to_everybody_else(book):
     folder = Path(book[warm.SETTING])
     assert folder.stat().st_mode & 0o077 == 0
@@ -596,7 +621,8 @@ def test_a_module_is_parked_until_it_is_imported(tmp_path):
     )
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / "__init__.py").write_text("")
-    (tmp_path / "pack" / "part.py").write_text("import mod_a\nvalue = 1")
+    (tmp_path / "pack" / "part.py").write_text("import mod_a, pack.other\nvalue = 1")
+    (tmp_path / "pack" / "other.py").write_text("")
     code = f"""
 import sys, warnings
 sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]
@@ -614,6 +640,7 @@ assert pack is park.module("pack") and not hasattr(pack, "part")
 assert "mod_a" not in sys.modules and warnings.filters == filters
 import pack.part
 assert pack.part is park.module("pack.part") and pack.part.value == 1
+assert pack.other is park.module("pack.other")
 assert "mod_a" in sys.modules and len(warnings.filters) == len(filters) + 1
 assert pack.part.__loader__.__class__.__name__ == "SourceFileLoader"
 assert "value = 1" in pack.part.__spec__.loader.get_source("pack.part")
