@@ -434,6 +434,22 @@ def test_two_books_at_once_have_a_parent_each(book, tmp_path):
     assert not folder.exists()
 
 
+@contextmanager
+def then_killed(code: str, environment: dict[str, str], folder: Path) -> Iterator[list[str]]:
+    """The words of the first line that ``code`` prints in a process that is killed at the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process.stdout.readline().split()
+        finally:
+            process.kill()
+
+
 def test_when_the_owner_is_killed_nothing_stays(tmp_path):
     owner = (
         "import os, sys, time\n"
@@ -448,17 +464,9 @@ def test_when_the_owner_is_killed_nothing_stays(tmp_path):
         "time.sleep(60)\n"
     )
     environment = {k: v for k, v in os.environ.items() if k not in (warm.SETTING, warm.DEFAULT)}
-    with subprocess.Popen(
-        [sys.executable, "-c", owner, str(tmp_path)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        parent, made, folder, why = process.stdout.readline().split()
+    with then_killed(owner, environment, tmp_path) as (parent, made, folder, why):
         assert why == "None"
         found = [psutil.Process(int(pid)) for pid in (parent, made)]
-        process.kill()
     _, left = psutil.wait_procs(found, timeout=10)
     assert not [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
     assert not Path(folder).exists()
@@ -472,16 +480,9 @@ def test_a_kernel_ends_with_whoever_asked_for_it_though_its_parent_goes_on(book,
         "print(StrictKernel(Path(sys.argv[1])).pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", asker, str(tmp_path)],
-        cwd=ROOT,
-        env=book,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        made = psutil.Process(int(process.stdout.readline()))
+    with then_killed(asker, book, tmp_path) as [pid]:
+        made = psutil.Process(int(pid))
         assert made.parent() == parent_of(book)
-        process.kill()
     psutil.wait_procs([made], timeout=10)
     assert not made.is_running()
     with kernel(book, tmp_path) as other:
@@ -596,7 +597,7 @@ def test_an_open_device_is_seen(tmp_path):
     (tmp_path / "7").symlink_to("/dev/nvidiactl")
     assert script._holds("/dev/nvidia", tmp_path)
     assert not script._holds("/dev/nvidia", tmp_path / "nowhere")
-    with open(os.devnull) as _, mock.patch("os.listdir", return_value=["1"]):
+    with mock.patch("os.listdir", return_value=["1"]):
         assert known.trouble() is None
         with mock.patch("os.readlink", return_value="/dev/nvidiactl"):
             assert known.trouble() == "an import touched CUDA"

@@ -27,7 +27,8 @@ EVERYTHING = ("notebooks", "tests", "helpers")
 # Sources are scripts of the chapters: to look for doctests in them would run them.
 NO_TESTS = ("notebooks/source", "helpers/book/jupyter")
 # The plugins it uses, and no other that happens to be installed: each process loads them anew.
-# The first has no hooks. It is there to be imported before nbval is, which then takes a third.
+# The first has no hooks: it keeps nbval from loading what takes longer than all the rest, and so
+# must be imported before it.
 PLUGINS = ("helpers.book", "nbval.plugin", "xdist.plugin", "pytest_timeout", "tests.nbval_strict")
 
 

@@ -24,7 +24,7 @@ TABLE = ROOT / "data" / "bench.md"
 # How often what a few seconds decide is measured, while ``--rounds`` says it of the suite.
 OFTEN, SOME = 5, 3
 # How many chapters are built together.
-SEVERAL = 4
+TOGETHER = 4
 # The chapter that is opened and built: of a usual length, with figures, the model of the others.
 TYPICAL = "103"
 
@@ -121,15 +121,19 @@ class Bench:
         return [path for path in self.paths if path.name in first.seconds]
 
     def code_alone(self, paths: list[Path]) -> float:
-        """Seconds of the code alone."""
+        """Seconds of the code alone, of all chapters; what each took is kept."""
+        self.runs.append(self.each_alone(paths))
+        return sum(self.runs[-1].values())
+
+    def each_alone(self, paths: list[Path]) -> dict[str, float]:
+        """Seconds of the code alone of each chapter, by its file's name."""
         try:
             run = alone.plain_apart(paths, self.environment(warm=False), self.modules)
         except RuntimeError as error:
             raise Failed(str(error)) from None
         if run.failed:
             raise Failed("; ".join(f"{name[:3]}: {why}" for name, why in run.failed.items()))
-        self.runs.append(run.seconds)
-        return sum(run.seconds.values())
+        return run.seconds
 
     def suites(self, paths: list[Path]) -> dict[str, Measure]:
         """The suite in its sizes and states, and the other tools, in the order of a round."""
@@ -216,17 +220,10 @@ class Bench:
             numbers = [path.name[:3] for path in paths]
             return lambda: tools.build(book, numbers, self.environment(warm))
 
-        def code() -> float:
-            try:
-                run = alone.plain_apart([path], self.environment(warm=False), self.modules)
-                return run.seconds[path.name]
-            except (RuntimeError, KeyError) as error:
-                raise Failed(str(error)) from None
-
-        several = self.paths[:SEVERAL]
+        several = self.paths[:TOGETHER]
         sides = {
             report.BUILD: side([path], True),
-            report.BUILT_ALONE: code,
+            report.BUILT_ALONE: lambda: self.each_alone([path])[path.name],
             report.SEVERAL: side(several, True),
             report.ORDINARY_SEVERAL: side(several, False),
         }
