@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What a message may carry that differs between machines, runs, builds, or versions of torch.
+# What a message may carry that differs between machines, runs, builds, or versions of torch and
+# Python: since 3.13 that one proposes another name for a misspelt argument.
 _STEADY = (
     (re.compile(r"\b0x[0-9a-f]{6,}\b"), "0x…"),
     (re.compile(r"\b(pid(?:\(s\))?:? )\d+(?:, \d+)*"), r"\1…"),
@@ -21,6 +22,7 @@ _STEADY = (
         re.compile(r"^The differentiated Tensor at index \d+ appears"),
         "One of the differentiated Tensors appears",
     ),
+    (re.compile(r"(unexpected keyword argument '\w+')\. Did you mean '\w+'\?$"), r"\1"),
 )
 _WIDTH = 92
 
@@ -87,7 +89,7 @@ def expect_warning(kind: type[Warning], part: str) -> Iterator[None]:
 
 
 def steady(message: str) -> str:
-    """A message without what differs between machines, runs, builds, or versions of torch.
+    """A message without what differs between machines, runs, builds, or versions.
 
     >>> steady("an object at 0x7f00deadbeef (Triggered internally at /build/x.h:1.)")
     'an object at 0x…'

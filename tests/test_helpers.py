@@ -118,6 +118,10 @@ def test_expect_error_says_the_same_on_cuda(capsys):
             "The differentiated Tensor at index 1 appears to not",
             "One of the differentiated Tensors appears to not",
         ),
+        (
+            "f() got an unexpected keyword argument 'dims'. Did you mean 'dim'?",
+            "f() got an unexpected keyword argument 'dims'",
+        ),
     ],
 )
 def test_expect_error_hides_what_differs_between_runs_and_versions(said, shown, capsys):
