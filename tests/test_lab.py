@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,9 +16,11 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+import zmq
+from zmq.utils.monitor import recv_monitor_message
 
-from helpers.book import lab
-from helpers.book.bench import SERVE, serving
+from helpers.book import lab, warm
+from helpers.book.bench import SERVE, Kernel, serving
 
 
 @pytest.fixture
@@ -81,6 +84,31 @@ def test_it_serves_the_workbook_to_who_has_the_token(notebooks, home, tmp_path):
     assert "/lab/tree/000_start_here.ipynb" in log
     with pytest.raises(ProcessLookupError):
         os.kill(server.pid, 0)
+
+
+@pytest.mark.parametrize("setting", [None, "0"], ids=["warm", "ordinary"])
+def test_nobody_else_hears_what_a_kernel_says(notebooks, home, tmp_path, setting):
+    # Not the suite's own parent: its kernels have another home.
+    kind = {warm.SETTING: setting, warm.DEFAULT: None}
+    with (
+        serving(notebooks, tmp_path / "mine", home, **kind) as server,
+        Kernel(server) as kernel,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as other,
+    ):
+        assert kernel.forked == (setting is None and warm.obstacle({}) is None)
+        events = other.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        other.subscribe(b"")
+        (known,) = (home / "runtime").glob("kernel-*.json")
+        port = json.loads(known.read_text(encoding="utf-8"))["iopub_port"]
+        other.connect(f"tcp://{lab.HOST}:{port}")
+        assert events.poll(20_000)
+        assert recv_monitor_message(events)["event"] == zmq.EVENT_DISCONNECTED
+        other.disable_monitor()
+        kernel.run("1 + 1")
+        assert not other.poll(200)
+        log = server.log.read_text(encoding="utf-8")
+    assert "WARNING" not in log
 
 
 def test_ctrl_c_at_a_terminal_stops_it_without_a_question(notebooks, home, tmp_path):

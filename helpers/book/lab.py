@@ -73,6 +73,8 @@ def lab_command(workbook: Path, first: str, port: int | None, no_browser: bool) 
         "--LabApp.extension_manager=readonly",
         # Ctrl-C stops at once: no question that nobody can answer behind make.
         "--ServerApp.answer_yes=True",
+        # What a kernel says is for the reader, not for everybody who works on this machine.
+        "--KernelManager.transport_encryption=auto",
         "--Application.log_level=ERROR",
     ]
     if port:

@@ -303,5 +303,7 @@ progress("000")
 # %% [markdown]
 # ## Next
 #
-# [103 · Storage and views](103_storage_and_views.ipynb) takes up where the second
-# prediction ended: what two tensors share, and how to see it.
+# [101 · Creating tensors](101_creating_tensors.ipynb) asks each way of making a tensor
+# what it decides for you. What the first prediction opened, two names for the same
+# numbers, comes back in [103 · Storage and views](103_storage_and_views.ipynb): there
+# two *different* tensors hold the same numbers too.

@@ -6,6 +6,6 @@ one after the other in one process that has imported what they import.
 """
 
 from helpers.book.bench.run import main
-from helpers.book.bench.server import SERVE, Server, serving
+from helpers.book.bench.server import SERVE, Kernel, Server, serving
 
-__all__ = ["SERVE", "Server", "main", "serving"]
+__all__ = ["SERVE", "Kernel", "Server", "main", "serving"]
