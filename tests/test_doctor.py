@@ -224,17 +224,17 @@ FAULTS = [
     (doctor.kernel, {"tried": Run(0, "/usr\n")}, Trouble, "kernel python3 is that of /usr", "make"),
     (
         doctor.warm_kernels,
-        {"tried": Run(0, "an import started a thread\n"), "environ": {}},
+        {"tried": Run(0, "cpu\nan import started a thread\n"), "environ": {}},
         Doubt,
         "open slowly: an import started a thread",
         "make",
     ),
     (
         doctor.warm_kernels,
-        {"tried": Run(1, "", "RuntimeError: no"), "environ": {}},
-        Doubt,
-        "RuntimeError: no",
-        "make",
+        {"tried": Run(1, "", "AcceleratorError: CUDA error"), "environ": {}},
+        Trouble,
+        "AcceleratorError: CUDA error",
+        "make lab BOOK_WARM=0",
     ),
     (
         doctor.warm_kernels,
@@ -345,7 +345,7 @@ SOUND = [
     (doctor.threads, {"torch_says": says(CPU), "environ": {}, "cores": 2}),
     (doctor.lab_itself, {"tried": Run(0, "4.6.6\n")}),
     (doctor.kernel, {"tried": Run(0, f"{sys.prefix}\n")}),
-    (doctor.warm_kernels, {"tried": Run(0, "\n"), "environ": {}}),
+    (doctor.warm_kernels, {"tried": Run(0, "cuda\n\n"), "environ": {}}),
     (doctor.warm_kernels, {"environ": {"BOOK_WARM": "0"}}),
     (doctor.warm_kernels, {"obstacle": "this system cannot fork", "environ": {}}),
     (doctor.widgets, {"imported": Run(0, "8.1"), "info": lambda: page([doctor.WIDGETS], [])}),
@@ -363,6 +363,13 @@ def test_what_is_sound_is_one_line_of_fact(check, shown):
     fact = check(**shown)
     assert fact
     assert "\n" not in fact
+
+
+def test_what_fails_in_a_forked_kernel_is_found(monkeypatch):
+    monkeypatch.setattr(doctor, "_COMPUTE", "raise RuntimeError('CUDA error: initialization')")
+    with pytest.raises(Trouble, match="cannot compute") as found:
+        doctor.warm_kernels(environ={})
+    assert found.value.cause == "RuntimeError: CUDA error: initialization"
 
 
 @pytest.fixture

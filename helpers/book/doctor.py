@@ -63,8 +63,16 @@ finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 """
+# On the device that chapters use, which a forked process must be able to begin with by itself.
+_COMPUTE = """
+import torch
+from helpers import pick_device
+x = torch.ones(2, device=pick_device(), requires_grad=True)
+(x * x).sum().backward()
+assert x.grad.tolist() == [2, 2]
+"""
 _WARM = """
-import os, tempfile
+import os, sys, tempfile
 from jupyter_client.manager import KernelManager
 from helpers.book import warm
 from helpers.book.provisioner import OwnPython, QuickClient
@@ -75,10 +83,16 @@ with tempfile.TemporaryDirectory() as home, warm.own_kernels({**os.environ, "BOO
     client.start_channels()
     try:
         client.wait_for_ready(timeout=60)
-        client.execute("import torch", reply=True, timeout=60)
+        there = {"device": "x.device.type"}
+        answer = client.execute(sys.argv[1], user_expressions=there, reply=True, timeout=60)
+        said = answer["content"]
+        if said["status"] == "error":
+            sys.exit(f"{said['ename']}: {said['evalue']}")
+        device = said["user_expressions"]["device"]["data"]["text/plain"].strip("'")
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+    print(device)
     print(manager.provisioner.why or "")
 """
 
@@ -366,11 +380,16 @@ def warm_kernels(
         raise Trouble(str(error), "the variable is set so", f"unset {warm.SETTING}") from None
     if why := obstacle or warm.obstacle(environ):
         return f"none, each kernel imports torch for itself: {why}"
-    tried = tried or run([sys.executable, "-c", _WARM], OMP_NUM_THREADS="1")
-    said = tried.last if tried.status else tried.out.strip()
-    if said:
-        raise Doubt("kernels are ordinary ones and open slowly", said, REINSTALL)
-    return "a kernel was forked and had torch at once"
+    # A device that no process can use is another check's matter.
+    device = "cpu" if environ.get("BOOK_DEVICE") == "cpu" or _torch_says().status else ""
+    settings = {"OMP_NUM_THREADS": "1", "BOOK_DEVICE": device}
+    tried = tried or run([sys.executable, "-c", _WARM, _COMPUTE], **settings)
+    if tried.status:
+        raise Trouble("a forked kernel cannot compute", tried.last, f"make lab {warm.SETTING}=0")
+    used, _, why = tried.out.strip().partition("\n")
+    if why:
+        raise Doubt("kernels are ordinary ones and open slowly", why, REINSTALL)
+    return f"a kernel was forked and computed on {used} at once"
 
 
 def widgets(
