@@ -304,6 +304,5 @@ progress("000")
 # ## Next
 #
 # [101 · Creating tensors](101_creating_tensors.ipynb) asks each way of making a tensor
-# what it decides for you. What the first prediction opened, two names for the same
-# numbers, comes back in [103 · Storage and views](103_storage_and_views.ipynb): there
-# two *different* tensors hold the same numbers too.
+# what it decides for you, and comes back to the first prediction: which of them give a
+# second name, or a second tensor, to numbers that are there already?

@@ -74,9 +74,9 @@ assert torch.equal(pictures, images) and torch.equal(names, labels)
 type(samples[0][1]).__name__, names.dtype, tuple(pictures.shape)
 
 # %% [markdown]
-# Tensors were stacked, and Python integers became one tensor of them. The notes' two
-# steps are what happens, unless the dataset offers a method for many indices at once.
-# **Predict** what this one is asked for in a batch of eight:
+# Tensors were stacked, and the integers became one tensor. The notes' two steps are
+# what happens, unless the dataset offers a method for many indices at once. **Predict**
+# what this one is asked for in a batch of eight:
 
 
 # %% tags=["predict"]
@@ -293,8 +293,26 @@ assert multiprocessing.get_start_method() == "fork"
 
 # %% [markdown]
 # Our loops count from 0, so the last statement sets the default for all loaders. It
-# holds for this kernel only, until you restart it. (On macOS, where Python counts
-# `fork` as unsafe, a worker may die or hang; the book's outputs then show the rest.)
+# holds until you restart this kernel. (On macOS `fork` counts as unsafe: where a worker
+# dies or hangs, the book's outputs show the rest.)
+
+# %% [markdown]
+# Before it starts any, torch warns of more workers than there are processor cores for
+# us. Ours are here to be watched, not to be fast: two will do on any machine, and we
+# switch the warning off:
+
+# %%
+import warnings
+
+allowed = getattr(os, "sched_getaffinity", lambda process: range(os.cpu_count()))
+cores = len(allowed(0))
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for workers in (cores, cores + 1):
+        DataLoader(witnesses, num_workers=workers)
+assert f"will create {cores + 1} worker processes" in str(caught.pop().message)
+assert not caught and multiprocessing.active_children() == []
+warnings.filterwarnings("ignore", "This DataLoader will create")
 
 # %% [markdown]
 # **Predict**: with 0, 1 and 2 workers, how many processes fetch, and is ours one of
@@ -321,8 +339,7 @@ assert [row["ours among them"] for row in rows] == [True, False, False]
 assert [set(seen[:, 2].tolist()) for seen in reports] == [{-1}, {0}, {0, 1}]
 
 # %% [markdown]
-# None of them lets torch use more than one thread, so two workers do not fight over
-# two cores:
+# Each lets torch use one thread, so two do not fight over two cores:
 
 # %%
 assert set(seen[:, 3].tolist()) == {1} and seen[:, 0].tolist() == list(range(12))
