@@ -80,6 +80,7 @@ def test_a_chapter_becomes_an_executed_notebook(book, monkeypatch, tmp_path, cap
     (startup / "00.py").write_text("mine = 1\n")
     monkeypatch.setenv("JUPYTER_PATH", str(user / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(user / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(startup / "00.py"))
     monkeypatch.setenv("BOOK_HOME", str(user / "progress"))
     pieces = (
         "import time\n\nprint('a', flush=True)\ntime.sleep(0.3)\n"

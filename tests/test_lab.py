@@ -198,6 +198,16 @@ def test_the_readers_own_jupyter_folders_come_after_the_books():
     assert environ["JUPYTER_CONFIG_PATH"].split(os.pathsep) == [str(lab.SETTINGS), "/my config"]
 
 
+def test_assertions_hold_whatever_the_readers_python_leaves_out(notebooks, home, tmp_path):
+    off = {warm.SETTING: "0", warm.DEFAULT: None, "PYTHONOPTIMIZE": "1"}
+    with (
+        serving(notebooks, tmp_path / "mine", home, **off) as server,
+        Kernel(server) as kernel,
+        pytest.raises(RuntimeError, match=r"^AssertionError: "),
+    ):
+        kernel.run("assert False")
+
+
 def test_what_the_update_has_to_say_is_said(notebooks, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "execve", lambda *_: None)
     lab.main([], notebooks=notebooks, workbook=tmp_path / "mine")

@@ -7,6 +7,10 @@ import os
 # One thread each: on two cores, two torch processes with two threads each run tens of times
 # slower than with one, and sums come out in one order only.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# With it Python leaves assertions out, and every proof of the book passes.
+WITHOUT_PROOFS = "PYTHONOPTIMIZE"
+# The reader's own file to be run first: it may import what a chapter forgot to.
+STARTUP = "PYTHONSTARTUP"
 
 
 def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
@@ -18,8 +22,11 @@ def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
         threads: the number of threads torch may use; by default BOOK_THREADS, else 1.
     """
     count = str(threads or os.environ.get("BOOK_THREADS") or 1)
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in (WITHOUT_PROOFS, STARTUP)
+    }
     return {
-        **os.environ,
+        **inherited,
         **dict.fromkeys(THREADS, count),
         "BOOK_HOME": home,
         # The reader's own IPython profile may run anything at start.

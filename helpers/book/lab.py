@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from helpers.book import warm
+from helpers.book.kernel import WITHOUT_PROOFS
 from helpers.book.workbook import NOTEBOOKS, WORKBOOK, Problem, update
 
 HOST = "127.0.0.1"
@@ -91,14 +92,15 @@ def lab_environment(environ: dict[str, str]) -> dict[str, str]:
 
     The kernel called python3 is this environment's, whatever the reader has registered under that
     name. Each kernel may use half of the cores: two open chapters then share the machine, where
-    with all cores each they would fight for it and both run tens of times slower.
+    with all cores each they would fight for it and both run tens of times slower. Assertions hold
+    in any case.
     """
     ours = Path(sys.prefix, "share", "jupyter")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = environ.get("BOOK_THREADS") or str(max(1, (cores or 1) // 2))
     return {
         "OMP_NUM_THREADS": threads,
-        **environ,
+        **{name: value for name, value in environ.items() if name != WITHOUT_PROOFS},
         "JUPYTER_PATH": _first(ours, environ.get("JUPYTER_PATH")),
         "JUPYTER_CONFIG_PATH": _first(SETTINGS, environ.get("JUPYTER_CONFIG_PATH")),
     }
