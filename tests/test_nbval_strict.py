@@ -68,13 +68,14 @@ def test_in_parallel_elsewhere_whatever_kernels_there_are(tmp_path):
     profile.mkdir(parents=True)
     (profile / "loud.py").write_text("print('hello from the profile'); raised = 1")
     asks = (
-        "import os, sys",
+        "import os, sys, warnings",
         f"assert os.path.samefile(sys.executable, {sys.executable!r})",
         f"assert os.path.samefile(os.getcwd(), {str(book)!r})",
         "assert not [name for name in os.environ if name.startswith('PYTEST')]",
         "assert os.environ['OMP_NUM_THREADS'] == '1'",
         "assert not os.path.exists(os.environ['BOOK_HOME'])",
         "assert 'raised' not in globals()",
+        "assert 'EncodingWarning' not in str(warnings.filters)",
         "kept = False",
         "try:\n    assert kept\nexcept AssertionError:\n    kept = True",
         "if not kept:\n    raise ValueError('assertions are left out')",
@@ -88,12 +89,13 @@ def test_in_parallel_elsewhere_whatever_kernels_there_are(tmp_path):
         IPYTHONDIR=str(tmp_path / "ipython"),
         PYTHONSTARTUP=str(profile / "loud.py"),
         PYTHONOPTIMIZE="1",
+        PYTHONWARNINGS="error::EncodingWarning",
         BOOK_HOME=str(tmp_path),
         BOOK_THREADS="1",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "30 cells compared, 0 ignored, 0 figures compared, in 3 chapters" in done.stdout
-    assert done.stdout.rstrip().splitlines()[-1].startswith("30 passed")
+    assert "33 cells compared, 0 ignored, 0 figures compared, in 3 chapters" in done.stdout
+    assert done.stdout.rstrip().splitlines()[-1].startswith("33 passed")
 
 
 def test_slowest_first_and_deselected_cells_are_counted(tmp_path):

@@ -9,8 +9,9 @@ import os
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # With it Python leaves assertions out, and every proof of the book passes.
 WITHOUT_PROOFS = "PYTHONOPTIMIZE"
-# The reader's own file to be run first: it may import what a chapter forgot to.
-STARTUP = "PYTHONSTARTUP"
+# So that a chapter is the same everywhere: a file to be run first may import what it forgot to,
+# and other filters show other warnings.
+UNWANTED = (WITHOUT_PROOFS, "PYTHONSTARTUP", "PYTHONWARNINGS")
 
 
 def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
@@ -22,11 +23,8 @@ def kernel_environment(home: str, threads: int | None = None) -> dict[str, str]:
         threads: the number of threads torch may use; by default BOOK_THREADS, else 1.
     """
     count = str(threads or os.environ.get("BOOK_THREADS") or 1)
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in (WITHOUT_PROOFS, STARTUP)
-    }
     return {
-        **inherited,
+        **{name: value for name, value in os.environ.items() if name not in UNWANTED},
         **dict.fromkeys(THREADS, count),
         "BOOK_HOME": home,
         # The reader's own IPython profile may run anything at start.

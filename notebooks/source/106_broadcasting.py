@@ -164,7 +164,7 @@ for r, s in itertools.product(ranks, ranks):
     fits = [meet(a, b) is not None for a in ranks[r] for b in ranks[s]]
     share[r, s] = 100 * sum(fits) / len(fits)
 figure, axes = canvas(3.6, 3.2)
-axes.imshow(share, cmap="Blues", vmin=0, vmax=160)
+axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=160)
 for r, s in itertools.product(ranks, ranks):
     axes.text(s, r, f"{share[r, s]:.0f}", ha="center", va="center")
 axes.set(
