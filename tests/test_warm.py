@@ -26,6 +26,7 @@ from helpers.book import warm
 from helpers.book.chapters import NOTEBOOKS, ROOT
 from helpers.book.kernel import THREADS, kernel_environment
 from helpers.book.provisioner import OwnPython, QuickClient
+from helpers.book.suite import cores
 from tests.strict import outputs
 from tests.strict.kernel import KernelDied, StrictKernel
 
@@ -290,7 +291,50 @@ def test_every_library_has_the_threads_that_it_would_have(tmp_path):
                 assert made.why is None
                 seen.append(json.loads(say(made, look)))
     assert seen[0] == seen[1]
-    assert ["openblas", 2] in seen[0][0]
+    assert ["openblas", min(2, cores())] in seen[0][0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        ({"OMP_NUM_THREADS": "2"}, 1),
+        ({}, 2),
+        ({"OMP_NUM_THREADS": "1"}, 2),
+        ({"OMP_NUM_THREADS": "99"}, 2),
+        ({"OMP_NUM_THREADS": "-1"}, 2),
+        ({"OMP_NUM_THREADS": "two"}, 2),
+        ({"OMP_NUM_THREADS": "1,1"}, 2),
+        ({"OPENBLAS_NUM_THREADS": "0", "OMP_NUM_THREADS": "2"}, 2),
+        ({"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"}, 2),
+        ({"OPENBLAS_DEFAULT_NUM_THREADS": "1"}, 2),
+        ({"OPENBLAS_DEFAULT_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "2"}, 2),
+        ({"GOTO_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"}, 2),
+    ],
+)
+def test_the_threads_asked_for_are_read_as_openblas_reads_them(asked, allowed):
+    fewer = f"import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{allowed}])"
+    threads = "import threadpoolctl; print(threadpoolctl.threadpool_info()[0]['num_threads'])"
+    later = "; ".join(
+        (
+            "from helpers.book import parent",
+            "os.environ.pop('OPENBLAS_NUM_THREADS')",
+            f"os.environ.update({asked!r})",
+            "parent._own_threads()",
+        )
+    )
+    others = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    ordinary = [fewer, "import numpy", threads], {**others, **asked}
+    forked = [fewer, "import numpy", later, threads], {**others, "OPENBLAS_NUM_THREADS": "1"}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", "\n".join(lines)],
+            env=environment,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for lines, environment in (ordinary, forked)
+    ]
+    assert said[0] == said[1]
 
 
 def several_threads(home: str) -> dict[str, str]:
@@ -322,6 +366,8 @@ def test_workers_start_by_every_method_and_end(book, tmp_path, method):
     load = (
         "import torch\n"
         "from torch.utils.data import DataLoader, TensorDataset\n"
+        "import warnings\n"
+        "warnings.filterwarnings('ignore', 'This DataLoader will create')\n"
         f"loader = DataLoader(TensorDataset(torch.arange(8)), 4, num_workers=2,"
         f" multiprocessing_context={method!r})\n"
         "print([batch.tolist() for batch, in loader])"

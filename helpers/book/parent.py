@@ -17,6 +17,7 @@ has ended, a line with its ``status``.
 import gc
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -497,9 +498,15 @@ def _own_chance(park):
 
 def _own_threads():
     """Let NumPy's OpenBLAS have the threads that it would have started when it was loaded."""
-    names = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
-    asked = [os.environ[name] for name in names if os.environ.get(name, "").isdecimal()]
-    count = int(asked[0]) if asked else len(os.sched_getaffinity(0))
+    own = "OPENBLAS_NUM_THREADS"
+    first = own if own in os.environ else "OPENBLAS_DEFAULT_NUM_THREADS"
+    cores = len(os.sched_getaffinity(0))
+    count = cores
+    for name in (first, "GOTO_NUM_THREADS", "OMP_NUM_THREADS"):
+        # As C reads a number: what is none counts as zero, and zero as nothing said.
+        if found := re.match(r"\s*\+?0*([1-9]\d*)", os.environ.get(name, "")):
+            count = min(int(found[1]), cores)
+            break
     if count > 1:
         from threadpoolctl import ThreadpoolController
 
