@@ -24,9 +24,8 @@ from jupyter_client.manager import KernelManager
 from helpers.book import parent as script
 from helpers.book import warm
 from helpers.book.chapters import NOTEBOOKS, ROOT
-from helpers.book.kernel import THREADS, kernel_environment
+from helpers.book.kernel import THREADS, cores, kernel_environment
 from helpers.book.provisioner import OwnPython, QuickClient
-from helpers.book.suite import cores
 from tests.strict import outputs
 from tests.strict.kernel import KernelDied, StrictKernel
 

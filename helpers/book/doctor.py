@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.book import warm
+from helpers.book.kernel import cores as count_cores
 from helpers.book.lab import HOST, lab_environment, port_problem
 from helpers.book.workbook import MANIFEST, NOTEBOOKS, ROOT, WORKBOOK, read
 
@@ -322,7 +323,7 @@ def cuda(
 def threads(
     torch_says: Run | None = None,
     environ: Mapping[str, str] = os.environ,
-    cores: int = os.cpu_count() or 1,
+    cores: int = count_cores(),
 ) -> str:
     """Will two open chapters fight for the cores?"""
     for name in ("BOOK_THREADS", "OMP_NUM_THREADS"):
@@ -380,10 +381,14 @@ def warm_kernels(
         raise Trouble(str(error), "the variable is set so", f"unset {warm.SETTING}") from None
     if why := obstacle or warm.obstacle(environ):
         return f"none, each kernel imports torch for itself: {why}"
-    # A device that no process can use is another check's matter.
-    device = "cpu" if environ.get("BOOK_DEVICE") == "cpu" or _torch_says().status else ""
-    settings = {"OMP_NUM_THREADS": "1", "BOOK_DEVICE": device}
-    tried = tried or run([sys.executable, "-c", _WARM, _COMPUTE], **settings)
+    if tried is None:
+        settings = {"OMP_NUM_THREADS": "1"}
+        try:
+            cuda(environ=environ)
+        except Trouble:
+            # A device that no process can use is that check's matter.
+            settings["BOOK_DEVICE"] = "cpu"
+        tried = run([sys.executable, "-c", _WARM, _COMPUTE], **settings)
     if tried.status:
         raise Trouble("a forked kernel cannot compute", tried.last, f"make lab {warm.SETTING}=0")
     used, _, why = tried.out.strip().partition("\n")

@@ -43,3 +43,11 @@ def session_of(pid: int) -> int | None:
         return os.getsid(pid)
     except (AttributeError, ProcessLookupError, PermissionError):  # no sessions on Windows
         return None
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

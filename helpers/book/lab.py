@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from helpers.book import warm
-from helpers.book.kernel import WITHOUT_PROOFS
+from helpers.book.kernel import WITHOUT_PROOFS, cores
 from helpers.book.workbook import NOTEBOOKS, WORKBOOK, Problem, update
 
 HOST = "127.0.0.1"
@@ -96,8 +96,7 @@ def lab_environment(environ: dict[str, str]) -> dict[str, str]:
     in any case.
     """
     ours = Path(sys.prefix, "share", "jupyter")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = environ.get("BOOK_THREADS") or str(max(1, (cores or 1) // 2))
+    threads = environ.get("BOOK_THREADS") or str(max(1, cores() // 2))
     return {
         "OMP_NUM_THREADS": threads,
         **{name: value for name, value in environ.items() if name != WITHOUT_PROOFS},

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from helpers.book import warm
 from helpers.book.chapters import ROOT
-from helpers.book.kernel import kernel_environment
+from helpers.book.kernel import cores, kernel_environment
 
 EVERYTHING = ("notebooks", "tests", "helpers")
 # Sources are scripts of the chapters: to look for doctests in them would run them.
@@ -79,11 +79,3 @@ def command(argv: list[str], root: Path = ROOT, changed: bool = False) -> list[s
         *(() if asked else EVERYTHING),
         *argv,
     ]
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1

@@ -304,5 +304,5 @@ progress("000")
 # ## Next
 #
 # [101 · Creating tensors](101_creating_tensors.ipynb) asks each way of making a tensor
-# what it decides for you, and comes back to the first prediction: which of them give a
-# second name, or a second tensor, to numbers that are there already?
+# what it decides for you, and carries the first prediction on: which of them share the
+# numbers you give them, and which copy?

@@ -74,9 +74,9 @@ assert torch.equal(pictures, images) and torch.equal(names, labels)
 type(samples[0][1]).__name__, names.dtype, tuple(pictures.shape)
 
 # %% [markdown]
-# Tensors were stacked, and the integers became one tensor. The notes' two steps are
-# what happens, unless the dataset offers a method for many indices at once. **Predict**
-# what this one is asked for in a batch of eight:
+# Tensors were stacked, and the integers became one tensor. The notes' first step is what
+# happens, unless the dataset offers a method for many indices at once. **Predict** what
+# this one is asked for in a batch of eight:
 
 
 # %% tags=["predict"]
@@ -292,20 +292,20 @@ multiprocessing.set_start_method("fork", force=True)
 assert multiprocessing.get_start_method() == "fork"
 
 # %% [markdown]
-# Our loops count from 0, so the last statement sets the default for all loaders. It
-# holds until you restart this kernel. (On macOS `fork` counts as unsafe: where a worker
-# dies or hangs, the book's outputs show the rest.)
+# Our loops count from 0, so we set the default, for all loaders that name none. It
+# holds for this kernel. (On macOS `fork` counts as unsafe: where a worker dies or hangs,
+# the book's outputs show the rest.)
 
 # %% [markdown]
-# Before it starts any, torch warns of more workers than there are processor cores for
-# us. Ours are here to be watched, not to be fast: two will do on any machine, and we
-# switch the warning off:
+# Already when a loader is made, torch warns of more workers than the processor cores we
+# may use. Ours are here to be watched, not to be fast, so we switch the warning off:
 
 # %%
 import warnings
 
-allowed = getattr(os, "sched_getaffinity", lambda process: range(os.cpu_count()))
-cores = len(allowed(0))
+cores = os.cpu_count()
+if hasattr(os, "sched_getaffinity"):
+    cores = len(os.sched_getaffinity(0))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     for workers in (cores, cores + 1):
@@ -313,6 +313,9 @@ with warnings.catch_warnings(record=True) as caught:
 assert f"will create {cores + 1} worker processes" in str(caught.pop().message)
 assert not caught and multiprocessing.active_children() == []
 warnings.filterwarnings("ignore", "This DataLoader will create")
+with warnings.catch_warnings(record=True) as caught:
+    DataLoader(witnesses, num_workers=cores + 1)
+assert not caught
 
 # %% [markdown]
 # **Predict**: with 0, 1 and 2 workers, how many processes fetch, and is ours one of
@@ -339,7 +342,7 @@ assert [row["ours among them"] for row in rows] == [True, False, False]
 assert [set(seen[:, 2].tolist()) for seen in reports] == [{-1}, {0}, {0, 1}]
 
 # %% [markdown]
-# Each lets torch use one thread, so two do not fight over two cores:
+# With two workers, each lets torch use one thread, and the samples come in order:
 
 # %%
 assert set(seen[:, 3].tolist()) == {1} and seen[:, 0].tolist() == list(range(12))
@@ -394,8 +397,7 @@ lengths
 assert lengths == [8, 0] and counts == [1, 1, 2, 2, 3, 3, 4, 4]
 
 # %% [markdown]
-# Batches travel back without a copy: a worker stacks them in shared memory
-# (共享内存), and only a handle is sent.
+# Batches travel back in shared memory (共享内存):
 
 # %%
 for workers in (0, 1, 2):
@@ -626,8 +628,8 @@ assert multiprocessing.active_children() == []
 
 # %% [markdown]
 # The last stretch leads to the device. Workers hand out CPU tensors, and the loop
-# moves them. `pin_memory` puts them into page-locked memory (锁页内存), out of which a GPU
-# can copy by itself; we ask for it only where there is one:
+# moves them. `pin_memory` puts them into page-locked memory (锁页内存); we ask for it only
+# where there is a GPU:
 
 # %%
 on_gpu = device.type == "cuda"
@@ -780,7 +782,7 @@ last_line.partition(" on ")[0]
 
 # %% [markdown]
 # The loop hears only that somebody died; the reason stands above it in red, or in a
-# log. Readers on macOS and Windows, and with Python 3.14 on Linux, meet this at once,
+# log. Programs on macOS and Windows, and with Python 3.14 on Linux, meet this at once,
 # for there `fork` is not the default (see the last link).
 #
 # The cure is a class that a new Python can import: one in a file. Ours holds a number
@@ -902,8 +904,8 @@ with expect_error(RuntimeError, "DataLoader worker (pid"):
     next(iter(DataLoader(Samples(1, die), num_workers=1)))
 
 # %% [markdown]
-# **A default device.** The loader draws its numbers on torch's default device. The
-# meta device, which every machine has, may stand for any device but the CPU:
+# **A default device.** The loader draws its numbers on torch's default device. We try
+# the meta device, which every machine has:
 
 # %%
 with torch.device("meta"), expect_error(RuntimeError, "meta tensors"):
@@ -931,8 +933,8 @@ assert not multiprocessing.active_children()
 # Start with 0 workers: errors are readable and small data is fastest. Raise the
 # number while the training loop waits for data, up to the cores you have. Every
 # worker costs memory: its copies, and the batches that it holds ready. Use
-# `persistent_workers` when epochs are short and the dataset does not change. Never
-# use CUDA inside `__getitem__`. Write datasets into files before the first worker.
+# `persistent_workers` when epochs are short and the dataset does not change. Leave
+# moving to the GPU to the loop. Write datasets into files before the first worker.
 # Record the number of workers with the seed, for random draws depend on both. Leave a
 # loop early? Then drop the iterator.
 

@@ -16,8 +16,7 @@ from helpers.book.bench import alone, report, server, tools
 from helpers.book.bench.paired import Failed, Measure, Say, interleaved, nested
 from helpers.book.bench.payload import payloads
 from helpers.book.bench.report import Chapter, Results
-from helpers.book.kernel import THREADS
-from helpers.book.suite import cores
+from helpers.book.kernel import THREADS, cores
 from helpers.book.workbook import NOTEBOOKS, ROOT, Problem
 
 TABLE = ROOT / "data" / "bench.md"
